@@ -1,0 +1,54 @@
+// What the engine stores under a key, and the views of it that others get. An item is the state of
+// one key: a value, or the tombstone a delete leaves.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "common/base/version.h"
+#include "common/engine/large_value.h"
+
+namespace tandem::engine {
+
+constexpr std::size_t key_size_max = 250;  // memcached's limit, in bytes
+
+enum class item_kind : std::uint8_t { value, tombstone };
+
+// Marks of the meta protocol, stored with the item and replicated with it (a bit set).
+namespace mark {
+constexpr std::uint8_t stale = 1;       // invalidated by `md I`, kept for readers until refreshed
+constexpr std::uint8_t win_sent = 2;    // one client has been told to recache it
+constexpr std::uint8_t binary_key = 4;  // stored through a base64 key
+constexpr std::uint8_t all = 7;
+}  // namespace mark
+
+// Everything about an item but its key and value.
+struct item_meta {
+  version stored{};           // of the last store or delete: the CAS unique
+  version touched{};          // of the last touch after that; none (0) if there was none
+  std::uint32_t flags = 0;    // the client's, opaque
+  std::uint32_t exptime = 0;  // absolute Unix seconds at which it is gone; 0: never
+  item_kind kind = item_kind::value;
+  std::uint8_t marks = 0;
+
+  // The version of the last change of any kind: what a journal entry names.
+  version changed() const { return touched > stored ? touched : stored; }
+  friend bool operator==(const item_meta&, const item_meta&) = default;
+};
+
+// A look at a stored item. Valid while the shard's lock is held and until the next call that
+// changes the shard. A value is either inline (`value`) or, from large_value_min bytes on, a
+// reference to a large_value that may be kept past the lock.
+struct item_view {
+  std::string_view key;
+  item_meta meta;
+  std::string_view value;  // empty when `large` is set
+  const large_value* large = nullptr;
+  std::uint32_t last_access = 0;  // Unix seconds
+  bool fetched = false;           // read since it was stored
+
+  std::size_t value_size() const { return large ? large->size() : value.size(); }
+};
+
+}  // namespace tandem::engine
