@@ -1,0 +1,92 @@
+// The replies of the classic text protocol, to the byte.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "common/protocol/numbers.h"
+#include "common/protocol/request.h"
+
+namespace tandem::protocol {
+
+namespace reply {
+
+constexpr std::string_view crlf = "\r\n";
+constexpr std::string_view end = "END\r\n";
+constexpr std::string_view stored = "STORED\r\n";
+constexpr std::string_view not_stored = "NOT_STORED\r\n";
+constexpr std::string_view exists = "EXISTS\r\n";
+constexpr std::string_view not_found = "NOT_FOUND\r\n";
+constexpr std::string_view deleted = "DELETED\r\n";
+constexpr std::string_view touched = "TOUCHED\r\n";
+constexpr std::string_view ok = "OK\r\n";
+constexpr std::string_view reset = "RESET\r\n";
+
+constexpr std::string_view unknown_command = "ERROR\r\n";
+constexpr std::string_view bad_format = "CLIENT_ERROR bad command line format\r\n";
+constexpr std::string_view bad_line = "CLIENT_ERROR bad command line\r\n";
+constexpr std::string_view bad_delete =
+    "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n";
+constexpr std::string_view bad_data_chunk = "CLIENT_ERROR bad data chunk\r\n";
+constexpr std::string_view bad_exptime = "CLIENT_ERROR invalid exptime argument\r\n";
+constexpr std::string_view bad_delta = "CLIENT_ERROR invalid numeric delta argument\r\n";
+constexpr std::string_view not_a_number =
+    "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n";
+constexpr std::string_view illegal_slab_id = "CLIENT_ERROR Illegal slab id\r\n";
+constexpr std::string_view detail_usage = "CLIENT_ERROR usage: stats detail on|off|dump\r\n";
+constexpr std::string_view too_large = "SERVER_ERROR object too large for cache\r\n";
+constexpr std::string_view no_room = "SERVER_ERROR out of memory storing object\r\n";
+constexpr std::string_view no_room_for_number = "SERVER_ERROR out of memory\r\n";
+constexpr std::string_view no_shutdown = "SERVER_ERROR: shutdown not enabled\r\n";
+constexpr std::string_view memory_limit_too_small =
+    "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n";
+constexpr std::string_view memory_limit_too_big =
+    "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n";
+constexpr std::string_view memory_limit_fixed =
+    "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n";
+
+}  // namespace reply
+
+// Room for "VALUE <key> <flags> <bytes> <cas unique>\r\n".
+constexpr std::size_t value_line_max = 6 + key_size_max + 3 * (1 + digits_max) + 2;
+
+namespace detail {
+
+inline char* copy(char* to, std::string_view text) noexcept {
+  std::memcpy(to, text.data(), text.size());
+  return to + text.size();
+}
+
+inline char* value_line_start(char* to, std::string_view key, std::uint32_t flags,
+                              std::size_t size) noexcept {
+  to = copy(copy(to, "VALUE "), key);
+  *to++ = ' ';
+  to = write_number(to, flags);
+  *to++ = ' ';
+  return write_number(to, size);
+}
+
+}  // namespace detail
+
+// The line before a value, of a get and of a gets. `to` has room for value_line_max, the key is at
+// most key_size_max long; returns the end.
+inline char* write_value_line(char* to, std::string_view key, std::uint32_t flags,
+                              std::size_t size) noexcept {
+  return detail::copy(detail::value_line_start(to, key, flags, size), reply::crlf);
+}
+inline char* write_value_line(char* to, std::string_view key, std::uint32_t flags, std::size_t size,
+                              std::uint64_t cas_unique) noexcept {
+  to = detail::value_line_start(to, key, flags, size);
+  *to++ = ' ';
+  return detail::copy(write_number(to, cas_unique), reply::crlf);
+}
+
+// Room for the answer to incr and decr.
+constexpr std::size_t number_line_max = digits_max + 2;
+
+inline char* write_number_line(char* to, std::uint64_t value) noexcept {
+  return detail::copy(write_number(to, value), reply::crlf);
+}
+
+}  // namespace tandem::protocol

@@ -1,0 +1,98 @@
+// The command words of the classic text protocol.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace tandem::protocol {
+
+enum class verb : std::uint8_t {
+  unknown,
+  get,
+  gets,
+  gat,
+  gats,
+  set,
+  add,
+  replace,
+  append,
+  prepend,
+  cas,
+  remove,  // "delete"
+  incr,
+  decr,
+  touch,
+  flush_all,
+  verbosity,
+  version,
+  stats,
+  quit,
+  shutdown,
+  cache_memlimit,
+};
+
+namespace detail {
+
+// Up to eight characters as one number, so that one switch finds a word.
+constexpr std::uint64_t pack(std::string_view word) noexcept {
+  std::uint64_t packed = 0;
+  for (const char c : word) packed = packed << 8 | static_cast<unsigned char>(c);
+  return packed;
+}
+
+}  // namespace detail
+
+// Exact and case-sensitive.
+constexpr verb find_verb(std::string_view word) noexcept {
+  using detail::pack;
+  if (word.size() > 8) {
+    if (word == "flush_all") return verb::flush_all;
+    if (word == "verbosity") return verb::verbosity;
+    if (word == "cache_memlimit") return verb::cache_memlimit;
+    return verb::unknown;
+  }
+  // A word that begins with a NUL packs like the word without it.
+  if (word.empty() || word.front() == '\0') return verb::unknown;
+  switch (pack(word)) {
+    case pack("get"):
+      return verb::get;
+    case pack("gets"):
+      return verb::gets;
+    case pack("gat"):
+      return verb::gat;
+    case pack("gats"):
+      return verb::gats;
+    case pack("set"):
+      return verb::set;
+    case pack("add"):
+      return verb::add;
+    case pack("replace"):
+      return verb::replace;
+    case pack("append"):
+      return verb::append;
+    case pack("prepend"):
+      return verb::prepend;
+    case pack("cas"):
+      return verb::cas;
+    case pack("delete"):
+      return verb::remove;
+    case pack("incr"):
+      return verb::incr;
+    case pack("decr"):
+      return verb::decr;
+    case pack("touch"):
+      return verb::touch;
+    case pack("version"):
+      return verb::version;
+    case pack("stats"):
+      return verb::stats;
+    case pack("quit"):
+      return verb::quit;
+    case pack("shutdown"):
+      return verb::shutdown;
+    default:
+      return verb::unknown;
+  }
+}
+
+}  // namespace tandem::protocol
