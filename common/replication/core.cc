@@ -1,0 +1,295 @@
+#include "common/replication/core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/endian.h"
+
+namespace tandem::replication {
+
+namespace {
+constexpr std::size_t sessions_max = 16;  // in handshake or established, at once
+}  // namespace
+
+// --- node: the public face ---------------------------------------------------------------------
+
+node::node(const node_options& options, data_port& data, std::uint64_t seed)
+    : core_(std::make_unique<core>(options, data, seed)) {}
+node::~node() = default;
+std::vector<any_effect> node::step(const any_event& what, instant now) {
+  return core_->step(what, now);
+}
+steady_time node::deadline() const {
+  return core_->deadline();
+}
+bool node::waits_for_mutation() const {
+  return core_->waits_for_mutation();
+}
+node_status node::status(instant now) const {
+  return core_->status(now);
+}
+
+// --- stepping ------------------------------------------------------------------------------------
+
+node::core::core(const node_options& options, data_port& data, std::uint64_t seed)
+    : options_(options),
+      data_(data),
+      random_(seed),
+      node_id_(
+          options.node_id.value_or(static_cast<unsigned>(options.run_id & version::node_mask))),
+      dial_delay_(options.reconnect_delay_min),
+      sender_({options.frame_bytes, options.window_bytes}, data),
+      receiver_(data) {}
+
+std::vector<any_effect> node::core::step(const any_event& what, instant now) {
+  now_ = now;
+  // After a pause of our own (a stopped process, a starved machine) the silence says nothing about
+  // the peer: what it sent meanwhile is still to be read.
+  if (now.steady - last_step_ > options_.dead_after / 2)
+    for (auto& [id, s] : sessions_) {
+      s.heard(now);
+      s.answered(now);
+    }
+  last_step_ = now.steady;
+  std::visit([this](const auto& e) { on(e); }, what);
+  check_sessions();
+  check_alone();
+  check_dial();
+  upkeep();
+  pump();
+  hand_over();
+  return std::exchange(effects_, {});
+}
+
+void node::core::on(const event::started&) {
+  data_.set_node_id(node_id_, now_);
+  next_dial_ = now_.steady;
+  next_upkeep_ = now_.steady;
+  if (options_.peer.empty())
+    stand_alone(true, "no peer configured");
+  else
+    join_by_ = now_.steady + options_.join_timeout;
+}
+
+void node::core::on(const event::tick&) {}
+
+void node::core::on(const event::listening&) {
+  note(effect::level::debug, "replication: the link's port is open");
+}
+
+void node::core::on(const event::dialed& e) {
+  if (dialing_ != e.session) return;
+  dialing_.reset();
+  last_dial_failure_.clear();
+  open_session(e.session, true, options_.peer);
+}
+
+void node::core::on(const event::dial_failed& e) {
+  if (dialing_ != e.session) return;
+  dialing_.reset();
+  if (e.reason != last_dial_failure_)
+    note(effect::level::info,
+         "replication: can't connect to " + options_.peer + ": " + e.reason + "; trying on");
+  last_dial_failure_ = e.reason;
+  back_off();
+  if (take_over_by_) take_over_by_ = now_.steady;
+}
+
+void node::core::on(const event::accepted& e) {
+  if (sessions_.size() >= sessions_max) {
+    effects_.emplace_back(effect::close{e.session});
+    return;
+  }
+  open_session(e.session, false, e.from);
+}
+
+void node::core::on(const event::received& e) {
+  const auto found = sessions_.find(e.session);
+  if (found == sessions_.end()) return;
+  session& s = found->second;
+  s.heard(now_);
+  if (established_ == s.id) totals_.bytes_received += e.bytes.size();
+  s.reader.feed(e.bytes);
+  for (;;) {
+    frame f{};
+    switch (s.reader.next(f)) {
+      case frame_reader::status::need_more: {
+        std::uint64_t sequence = 0;
+        if (established_ == s.id && receiver_.ack_due(sequence)) {
+          char bytes[sizeof sequence];
+          store_le(bytes, sequence);
+          s.say(frame_type::ack, {bytes, sizeof bytes});
+        }
+        return;
+      }
+      case frame_reader::status::error:
+        refuse(s, s.reader.reason(), effect::level::warning);
+        return;
+      case frame_reader::status::frame:
+        if (!on_frame(s, f)) return;
+    }
+  }
+}
+
+void node::core::on(const event::sent& e) {
+  const auto found = sessions_.find(e.session);
+  if (found == sessions_.end()) return;
+  session& s = found->second;
+  s.unsent -= std::min(s.unsent, e.bytes);
+}
+
+void node::core::on(const event::closed& e) {
+  const auto found = sessions_.find(e.session);
+  if (found == sessions_.end()) return;
+  const session& s = found->second;
+  const bool was_link = established_ == s.id;
+  if (!was_link) note(effect::level::debug, "replication: " + describe(s) + " closed: " + e.reason);
+  if (was_link)
+    schedule_dial(redial_delay);
+  else if (s.dialed)
+    back_off();
+  handshake_by_.erase(e.session);
+  sessions_.erase(found);
+  if (was_link) lost(loss::closed, e.reason);
+}
+
+void node::core::on(const event::mutated&) {
+  pump_wanted_ = true;
+}
+
+// --- what every step looks after -----------------------------------------------------------------
+
+void node::core::check_sessions() {
+  std::vector<std::pair<session_id, std::string>> ended;
+  for (auto& [id, s] : sessions_) {
+    if (!s.established) {
+      if (now_.steady >= handshake_by_.at(id)) ended.emplace_back(id, "no handshake in time");
+      continue;
+    }
+    if (const char* why = s.verdict(options_.dead_after, now_))
+      ended.emplace_back(id, why);
+    else
+      s.heartbeat(options_.heartbeat_interval, now_);
+  }
+  for (const auto& [id, why] : ended)
+    if (const auto s = sessions_.find(id); s != sessions_.end())
+      close(s->second, why, loss::silence);
+}
+
+void node::core::check_alone() {
+  if (join_by_ && now_.steady >= *join_by_) stand_alone(false, "no peer answered in time");
+  if (take_over_by_ && now_.steady >= *take_over_by_) stand_alone(true, "the master is gone");
+}
+
+void node::core::check_dial() {
+  if (options_.peer.empty() || dialing_ || established_ || now_.steady < next_dial_) return;
+  for (const auto& [id, s] : sessions_)
+    if (s.dialed) return;
+  dialing_ = next_dial_id_;
+  next_dial_id_ += 2;
+  effects_.emplace_back(effect::dial{*dialing_});
+}
+
+// A few times a second: what the peer has confirmed may be forgotten, and journals that cannot be
+// resumed from any more are.
+void node::core::upkeep() {
+  if (now_.steady < next_upkeep_) return;
+  next_upkeep_ = now_.steady + options_.heartbeat_interval;
+  if (established_) {
+    sender_.confirm_all();
+    if (sender_.peer_in_sync()) complete_ = true;
+    // Housekeeping may have journaled without a client's command to tell of it.
+    if (data_.mutations() != mutations_pumped_) pump_wanted_ = true;
+  } else if (journaling_ && !sender_.resumable()) {
+    data_.stop_journals();
+    journaling_ = false;
+  }
+}
+
+void node::core::pump() {
+  session* s = established();
+  if (s == nullptr || !pump_wanted_ || window_full_ || s->unsent >= options_.unsent_bytes) return;
+  if (now_.steady < next_batch_ && !sender_.bulk()) return;
+  mutations_pumped_ = data_.mutations();
+  const std::size_t before = s->out.size();
+  const auto result =
+      sender_.pump(s->out, s->next_sequence, options_.unsent_bytes - s->unsent, now_);
+  if (s->out.size() > before) s->expect_answer(now_);
+  pump_wanted_ = result != sender::pumped::dry;
+  window_full_ = result == sender::pumped::window;
+  next_batch_ = now_.steady + options_.batch_interval;
+}
+
+void node::core::hand_over() {
+  for (auto& [id, s] : sessions_) {
+    if (s.out.empty()) continue;
+    s.unsent += s.out.size();
+    if (s.established) totals_.bytes_sent += s.out.size();
+    effects_.emplace_back(effect::send{id, std::exchange(s.out, {})});
+  }
+}
+
+bool node::core::waits_for_mutation() const {
+  return established_.has_value() && !pump_wanted_;
+}
+
+steady_time node::core::deadline() const {
+  steady_time next = next_upkeep_;
+  for (const auto& [id, s] : sessions_)
+    next =
+        std::min(next, s.established ? s.deadline(options_.heartbeat_interval, options_.dead_after)
+                                     : handshake_by_.at(id));
+  if (join_by_) next = std::min(next, *join_by_);
+  if (take_over_by_) next = std::min(next, *take_over_by_);
+  const bool dialed = std::any_of(sessions_.begin(), sessions_.end(),
+                                  [](const auto& entry) { return entry.second.dialed; });
+  if (!options_.peer.empty() && !dialing_ && !established_ && !dialed)
+    next = std::min(next, next_dial_);
+  if (established_ && pump_wanted_ && !window_full_ &&
+      sessions_.at(*established_).unsent < options_.unsent_bytes)
+    next = std::min(next, sender_.bulk() ? now_.steady : next_batch_);
+  return next;
+}
+
+session* node::core::established() {
+  return established_ ? &sessions_.at(*established_) : nullptr;
+}
+
+std::string node::core::describe(const session& s) {
+  return (s.dialed ? "connection to " : "connection from ") + s.peer;
+}
+
+node_status node::core::status(instant now) const {
+  node_status out = totals_;
+  out.role = role_;
+  out.term = term_;
+  out.node_id = node_id_;
+  out.peer = peer_name_.empty() ? options_.peer : peer_name_;
+  out.linked = established_.has_value();
+  out.serving = serving_;
+  out.peer_in_sync = established_ && sender_.peer_in_sync();
+  if (peer_run_id_ != 0) {
+    const sender::lag lag = sender_.measure();
+    out.lag_records = lag.records;
+    out.lag_bytes = lag.bytes;
+    std::int64_t age = 0;
+    if (lag.oldest)
+      age = static_cast<std::int64_t>(version::ticks_at(now.wall)) -
+            static_cast<std::int64_t>(lag.oldest.ticks());
+    else if (lag.records > 0)
+      age = (now.steady - lost_at_.steady).count();
+    out.lag_milliseconds = static_cast<std::uint64_t>(std::max<std::int64_t>(age, 0)) / 1000;
+  }
+  out.shards = data_.shard_count();
+  out.scanned_shards = out.linked ? out.shards - sender_.shards_to_scan() : 0;
+  out.records_sent = sender_.records_sent();
+  out.journal_overruns = sender_.overruns();
+  const receiver::counters& in = receiver_.totals();
+  out.records_received = in.received;
+  out.records_applied = in.applied;
+  out.refused_by_floor = in.refused_by_floor;
+  out.refused_no_room = in.refused_no_room;
+  return out;
+}
+
+}  // namespace tandem::replication

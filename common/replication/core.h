@@ -1,0 +1,124 @@
+// The inside of node.h: sessions, role, and the two data streams of the session that is
+// established.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/prng.h"
+#include "common/replication/node.h"
+#include "common/replication/receiver.h"
+#include "common/replication/sender.h"
+#include "common/replication/session.h"
+
+namespace tandem::replication {
+
+// The first attempt after a lost link comes at once, jittered, so that a slave learns before its
+// grace is over whether its master lives.
+constexpr milliseconds redial_delay{10};
+
+class node::core {
+ public:
+  core(const node_options& options, data_port& data, std::uint64_t seed);
+
+  std::vector<any_effect> step(const any_event& what, instant now);
+  steady_time deadline() const;
+  node_status status(instant now) const;
+  bool waits_for_mutation() const;
+
+ private:
+  // --- events (core.cc) ------------------------------------------------------------------------
+  void on(const event::started&);
+  void on(const event::tick&);
+  void on(const event::dialed& e);
+  void on(const event::dial_failed& e);
+  void on(const event::accepted& e);
+  void on(const event::received& e);
+  void on(const event::sent& e);
+  void on(const event::closed& e);
+  void on(const event::mutated&);
+  void on(const event::listening&);
+
+  void check_sessions();
+  void check_dial();
+  void check_alone();
+  void upkeep();
+  void pump();
+  void hand_over();
+
+  enum class loss : std::uint8_t { silence, closed };
+
+  // --- handshake (handshake.cc) ----------------------------------------------------------------
+  hello introduce() const;
+  standing stands() const;
+  void open_session(session_id id, bool dialed, std::string peer);
+  // False: the session is gone.
+  bool on_frame(session& s, const frame& f);
+  bool on_hello(session& s, std::string_view payload);
+  bool on_data(session& s, const frame& f);
+  bool resolve_duplicates(session& s);
+  void resolve_node_ids(const session& s);
+  bool establish(session& s);
+  bool prefer(const session& a, const session& b) const;
+  void refuse(session& s, const std::string& reason, effect::level severity);
+  // No reason: not worth a line.
+  void close(session& s, const std::string& reason, loss how = loss::closed);
+  void schedule_dial(milliseconds delay);
+  void back_off();
+
+  // --- role (roles.cc) -------------------------------------------------------------------------
+  void take_role(role_state role, std::uint64_t term, const std::string& reason);
+  void meet(const session& s, bool resume);
+  void filled();
+  void lost(loss how, const std::string& reason);
+  void stand_alone(bool complete, const std::string& reason);
+  void serve(bool open);
+  void note(effect::level severity, std::string text);
+
+  session* established();
+  static std::string describe(const session& s);
+
+  const node_options options_;
+  data_port& data_;
+  prng random_;
+  instant now_{};
+  std::vector<any_effect> effects_;
+
+  role_state role_ = role_state::init;
+  std::uint64_t term_ = 0;
+  unsigned node_id_;
+  bool complete_ = false;
+  bool serving_ = false;
+  std::optional<steady_time> join_by_;       // INIT: stand alone then
+  std::optional<steady_time> take_over_by_;  // SLAVE without a link: become master then
+  steady_time last_step_{};
+
+  std::map<session_id, session> sessions_;
+  std::map<session_id, steady_time> handshake_by_;
+  std::optional<session_id> established_;
+  std::optional<session_id> dialing_;
+  session_id next_dial_id_ = 1;
+  steady_time next_dial_{};
+  milliseconds dial_delay_;
+  bool met_itself_ = false;        // said once
+  std::string last_dial_failure_;  // said once, not at every attempt
+  std::uint64_t peer_run_id_ = 0;  // of the last established peer
+  std::string peer_name_;
+
+  sender sender_;
+  receiver receiver_;
+  bool journaling_ = false;  // the journals are being kept for the peer
+  bool pump_wanted_ = false;
+  std::uint64_t mutations_pumped_ = 0;  // when the journals were last read
+  bool window_full_ = false;            // pumping waits for an acknowledgement
+  steady_time next_batch_{};
+  steady_time next_upkeep_{};
+  instant lost_at_{};
+
+  node_status totals_;  // its counters; the rest is filled in by status()
+};
+
+}  // namespace tandem::replication

@@ -1,0 +1,77 @@
+// What the replication core needs of the data, shard by shard. The service's store implements it
+// with a lock per shard; tests implement it with maps. Every call is bounded by its budget.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string_view>
+
+#include "common/base/time.h"
+#include "common/engine/shard.h"
+#include "common/replication/journal.h"
+#include "common/replication/record.h"
+
+namespace tandem::replication {
+
+// Takes one record; returns false when it has had enough for now (the record was taken).
+using record_sink = std::function<bool(const record&)>;
+
+enum class apply_status : std::uint8_t {
+  applied,        // the state here changed
+  known,          // the state here is equal or newer
+  refused_floor,  // nothing here, but something as new was dropped here before
+  no_room,        // too large for this node or no memory: any older state here was dropped
+};
+
+class data_port {
+ public:
+  virtual ~data_port() = default;
+
+  virtual std::size_t shard_count() const = 0;
+  // True if no node would miss what is here: no values and no tombstones.
+  virtual bool empty() const = 0;
+  // The id that versions issued here carry from now on. Called first when the node starts.
+  virtual void set_node_id(unsigned id, instant now) = 0;
+
+  // --- sending -------------------------------------------------------------------------------
+  // Starts recording (if it was not) and returns the end of the shard's journal: everything older
+  // is found by scan, everything newer by read_journal from here.
+  virtual journal::position start_journal(std::size_t shard) = 0;
+  // Forgets the journals: the next peer needs a scan.
+  virtual void stop_journals() = 0;
+  // The oldest position that read_journal can still serve.
+  virtual journal::position journal_begin(std::size_t shard) const = 0;
+  virtual journal::position journal_end(std::size_t shard) const = 0;
+  // The version named by the entry at `at`; none if there is no such entry.
+  virtual version journal_version(std::size_t shard, journal::position at) const = 0;
+  // Gives the sink the current states named from `from` on; returns where to go on.
+  // `from` must not be below journal_begin().
+  virtual journal::position read_journal(std::size_t shard, journal::position from, instant now,
+                                         const record_sink& sink) = 0;
+  // Gives the sink the items of about `budget` index positions from the cursor on.
+  virtual void scan(std::size_t shard, engine::cursor& at, unsigned budget, instant now,
+                    const record_sink& sink) = 0;
+  enum class standing : std::uint8_t { current, replaced, absent };
+  // Whether the state that a record told of is still the one held here.
+  virtual standing check(std::string_view key, version changed) const = 0;
+  // The peer has everything journaled before `upto`: trims the journal. `all_older`: and everything
+  // that was stored before the journal began (no scan is outstanding), so tombstones may go.
+  virtual void confirm(std::size_t shard, journal::position upto, bool all_older) = 0;
+  virtual flush_state flush() const = 0;
+  // Rises with everything that is journaled.
+  virtual std::uint64_t mutations() const noexcept = 0;
+
+  // No version issued or seen here is above this; and learning it from the peer. A node that was
+  // filled never issues again what it issued in an earlier life.
+  virtual version highest() const = 0;
+  virtual void observe(version seen) = 0;
+
+  // --- receiving -----------------------------------------------------------------------------
+  // Merges a record by the rule of merge.h.
+  virtual apply_status apply(const record& incoming, instant now) = 0;
+  // Room for a large value of `size` bytes under `key`; null if it cannot be held here.
+  virtual engine::large_ref reserve(std::string_view key, std::size_t size, instant now) = 0;
+  virtual void apply_flush(const flush_state& incoming, instant now) = 0;
+};
+
+}  // namespace tandem::replication

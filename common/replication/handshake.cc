@@ -1,0 +1,233 @@
+// From a connection to an established session: hellos, duplicates, identities, the verdict.
+#include <algorithm>
+#include <utility>
+
+#include "common/base/endian.h"
+#include "common/replication/core.h"
+
+namespace tandem::replication {
+
+standing node::core::stands() const {
+  standing s;
+  s.in_charge = role_ == role_state::master;
+  s.complete = complete_;
+  s.has_data = !data_.empty();
+  s.term = term_;
+  s.node_id = node_id_;
+  s.run_id = options_.run_id;
+  return s;
+}
+
+hello node::core::introduce() const {
+  hello h;
+  h.stands = stands();
+  h.resumable_run_id = sender_.resumable() ? peer_run_id_ : 0;
+  h.node_id_fixed = options_.node_id.has_value();
+  h.clock = now_.wall;
+  h.cluster = options_.cluster;
+  return h;
+}
+
+void node::core::open_session(session_id id, bool dialed, std::string peer) {
+  sessions_.try_emplace(id, id, dialed, std::move(peer), introduce(), now_);
+  handshake_by_[id] = now_.steady + options_.dead_after;
+}
+
+bool node::core::on_frame(session& s, const frame& f) {
+  if (!s.theirs) {
+    if (f.type == frame_type::hello) return on_hello(s, f.payload);
+    if (f.type == frame_type::refuse) {
+      note(effect::level::warning,
+           "replication: refused by " + s.peer + ": " + std::string(f.payload));
+      close(s, "refused");
+    } else {
+      refuse(s, "a hello was expected", effect::level::warning);
+    }
+    return false;
+  }
+  switch (f.type) {
+    case frame_type::accept:
+      s.accepted_by_peer = true;
+      return s.established || !s.agreed() || establish(s);
+    case frame_type::refuse:
+      note(s.established ? effect::level::warning : effect::level::info,
+           "replication: refused by " + s.peer + ": " + std::string(f.payload));
+      close(s, "refused: " + std::string(f.payload));
+      return false;
+    case frame_type::ping:
+      if (f.payload.size() != sizeof(std::int64_t)) break;
+      s.say(frame_type::pong, f.payload);
+      return true;
+    case frame_type::pong:
+      s.answered(now_);
+      return true;
+    case frame_type::ack:
+      if (!s.established || f.payload.size() != sizeof(std::uint64_t) ||
+          !sender_.acknowledged(load_le<std::uint64_t>(f.payload.data())))
+        break;
+      s.answered(now_);
+      window_full_ = false;
+      return true;
+    default:
+      if (!s.established) break;
+      return on_data(s, f);
+  }
+  refuse(s, "unexpected frame", effect::level::warning);
+  return false;
+}
+
+bool node::core::on_data(session& s, const frame& f) {
+  const std::uint64_t mutations = data_.mutations();
+  if (const char* why = receiver_.take(f, now_)) {
+    refuse(s, why, effect::level::warning);
+    return false;
+  }
+  // What was refused, or evicted to make room, may have been journaled as news for the peer.
+  if (data_.mutations() != mutations) pump_wanted_ = true;
+  if (receiver_.scan_wanted()) {
+    sender_.scan_again();
+    pump_wanted_ = true;
+  }
+  if (receiver_.in_sync() && role_ == role_state::syncing) filled();
+  return true;
+}
+
+bool node::core::on_hello(session& s, std::string_view payload) {
+  auto theirs = decode_hello(payload);
+  if (!theirs) {
+    refuse(s, "not a hello of this protocol", effect::level::warning);
+    return false;
+  }
+  if (theirs->stands.run_id == options_.run_id) {
+    // The configured peer is this very node (it took over the peer's address, say): no news, and no
+    // hurry to meet it again.
+    if (!std::exchange(met_itself_, true))
+      note(effect::level::debug, "replication: " + s.peer + " is this node itself");
+    dial_delay_ = options_.reconnect_delay_max;
+    close(s, {});
+    return false;
+  }
+  // Whoever answers in the master's place is not the master: it was started anew, and knows
+  // nothing.
+  if (take_over_by_ && theirs->stands.run_id != peer_run_id_)
+    stand_alone(true, "the master was started anew");
+  if (const std::string why = objection(s.mine, *theirs, options_.clock_skew_max); !why.empty()) {
+    refuse(s, why, effect::level::error);
+    return false;
+  }
+  s.theirs = std::move(theirs);
+  if (!resolve_duplicates(s)) return false;
+  resolve_node_ids(s);
+  s.reader.set_payload_max(frame_payload_max);
+  s.say(frame_type::accept, {});
+  s.accepted_by_us = true;
+  return !s.agreed() || establish(s);
+}
+
+// Of two connections between the same two processes, both sides must keep the same one: of two that
+// one side dialled the newer (it has given up the older), else the one that the lower run id
+// dialled.
+bool node::core::prefer(const session& a, const session& b) const {
+  if (a.dialed == b.dialed) return a.id > b.id;
+  const bool we_are_lower = options_.run_id < a.theirs->stands.run_id;
+  return a.dialed == we_are_lower;
+}
+
+bool node::core::resolve_duplicates(session& s) {
+  std::vector<session_id> worse;
+  for (auto& [id, other] : sessions_) {
+    if (id == s.id || !other.theirs) continue;
+    if (other.theirs->stands.run_id != s.theirs->stands.run_id) {
+      if (!other.established) continue;
+      refuse(s, "already connected to another node", effect::level::info);
+      return false;
+    }
+    if (prefer(other, s)) {
+      close(s, "a duplicate");
+      return false;
+    }
+    // An established one works until the better one is established in its place.
+    if (!other.established) worse.push_back(id);
+  }
+  for (const session_id id : worse) close(sessions_.at(id), "a duplicate");
+  return true;
+}
+
+// Versions carry the node id, so the two must differ. Both sides see the clash in the hellos and
+// agree on who gives way: the one that is free to and, if both are, the one that does not lead.
+void node::core::resolve_node_ids(const session& s) {
+  const hello& theirs = *s.theirs;
+  if (s.mine.stands.node_id != theirs.stands.node_id || s.mine.node_id_fixed) return;
+  if (!theirs.node_id_fixed && leads(s.mine.stands, theirs.stands)) return;
+  node_id_ = (theirs.stands.node_id + 1) & version::node_mask;
+  data_.set_node_id(node_id_, now_);
+  note(effect::level::debug, "replication: node id " + std::to_string(node_id_) +
+                                 " from now on: the peer has " +
+                                 std::to_string(theirs.stands.node_id));
+}
+
+bool node::core::establish(session& s) {
+  const standing current = stands();
+  const standing& said = s.mine.stands;
+  const bool both_resume = s.mine.resumable_run_id == s.theirs->stands.run_id &&
+                           s.theirs->resumable_run_id == options_.run_id;
+  // The peer draws its verdict from what we said; if that has ceased to be true, say it anew.
+  if (current.in_charge != said.in_charge || current.term != said.term ||
+      current.complete != said.complete || (both_resume && !sender_.resumable())) {
+    close(s, "things changed during the handshake");
+    schedule_dial(milliseconds(0));
+    return false;
+  }
+  if (session* old = established()) {
+    // Replaced, not lost: the role follows from the new meeting.
+    sender_.end();
+    established_.reset();
+    old->established = false;
+    close(*old, "replaced by a newer connection");
+  }
+  s.established = true;
+  established_ = s.id;
+  handshake_by_.erase(s.id);
+  dial_delay_ = options_.reconnect_delay_min;
+  peer_name_ = s.peer;
+  meet(s, both_resume);
+  return true;
+}
+
+void node::core::refuse(session& s, const std::string& reason, effect::level severity) {
+  note(severity, "replication: refusing the " + describe(s) + ": " + reason);
+  s.say(frame_type::refuse, reason);
+  close(s, reason);
+}
+
+void node::core::close(session& s, const std::string& reason, loss how) {
+  if (!s.out.empty()) effects_.emplace_back(effect::send{s.id, std::exchange(s.out, {})});
+  effects_.emplace_back(effect::close{s.id});
+  const bool was_link = established_ == s.id;
+  if (!was_link && !reason.empty())
+    note(effect::level::debug, "replication: closing the " + describe(s) + ": " + reason);
+  if (was_link)
+    schedule_dial(redial_delay);
+  else if (s.dialed)
+    back_off();
+  handshake_by_.erase(s.id);
+  sessions_.erase(s.id);  // `s` is gone from here on
+  if (was_link) lost(how, reason);
+}
+
+void node::core::schedule_dial(milliseconds delay) {
+  // +-25 %, so that two nodes that dial each other fall out of step.
+  const auto quarter = static_cast<std::uint64_t>(std::chrono::microseconds(delay).count()) / 4;
+  std::chrono::microseconds wait = delay;
+  if (quarter > 0)
+    wait += std::chrono::microseconds(static_cast<std::int64_t>(random_.below(2 * quarter)) -
+                                      static_cast<std::int64_t>(quarter));
+  next_dial_ = now_.steady + wait;
+}
+
+void node::core::back_off() {
+  schedule_dial(dial_delay_);
+  dial_delay_ = std::min(dial_delay_ * 2, options_.reconnect_delay_max);
+}
+
+}  // namespace tandem::replication

@@ -1,0 +1,39 @@
+// The first frame of each side of a link: who I am, what I speak, how I stand. A hello starts with
+// a magic and the protocol range, so that anything else that connects is recognised at once.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/base/time.h"
+#include "common/replication/role.h"
+
+namespace tandem::replication {
+
+constexpr std::uint16_t protocol_version = 1;  // the only one there is
+
+struct hello {
+  std::uint16_t protocol_min = protocol_version;
+  std::uint16_t protocol_max = protocol_version;
+  std::uint32_t features = 0;           // offered; none are defined yet
+  std::uint32_t features_required = 0;  // a peer that lacks one must refuse
+  standing stands;                      // node id, run id, term, in charge, data
+  // The run id of the process that the sender could resume with: its journal still covers all that
+  // this process has not acknowledged. 0: none, a scan is needed.
+  std::uint64_t resumable_run_id = 0;
+  bool node_id_fixed = false;  // configured: must not be changed to resolve a clash
+  wall_time clock{};
+  std::string cluster;
+};
+
+std::string encode(const hello& h);
+// Nothing if the bytes are not a hello. Later versions may append fields: extra bytes are ignored.
+std::optional<hello> decode_hello(std::string_view payload);
+
+// Why a peer with this hello cannot be linked with; empty: it can.
+std::string objection(const hello& mine, const hello& theirs, std::chrono::milliseconds skew_max);
+
+}  // namespace tandem::replication

@@ -1,0 +1,61 @@
+#include "common/replication/journal.h"
+
+#include <algorithm>
+
+#include "common/base/check.h"
+#include "common/base/endian.h"
+
+namespace tandem::replication {
+
+journal::journal(std::size_t limit_bytes) : limit_bytes_(std::max(limit_bytes, chunk_bytes)) {}
+
+void journal::start() {
+  if (recording_) return;
+  recording_ = true;
+  begin_ = end_;
+}
+
+void journal::stop() {
+  recording_ = false;
+  chunks_.clear();
+  begin_ = end_;
+}
+
+void journal::append(version changed, std::string_view key) {
+  CHECK(key.size() <= 255);
+  if (!recording_) {
+    begin_ = ++end_;
+    return;
+  }
+  const std::size_t need = entry_overhead + key.size();
+  if (chunks_.empty() || chunks_.back().bytes.size() + need > chunk_bytes) {
+    if ((chunks_.size() + 1) * chunk_bytes > limit_bytes_ && !chunks_.empty()) {
+      begin_ = chunks_.front().first + chunks_.front().count;
+      chunks_.pop_front();
+    }
+    chunks_.emplace_back().first = end_;
+    chunks_.back().bytes.reserve(chunk_bytes);
+  }
+  chunk& last = chunks_.back();
+  char head[entry_overhead];
+  store_le<std::uint64_t>(head, changed.word());
+  head[sizeof(std::uint64_t)] = static_cast<char>(key.size());
+  last.bytes.append(head, sizeof head).append(key);
+  ++last.count;
+  ++end_;
+}
+
+void journal::trim(position upto) {
+  upto = std::min(upto, end_);
+  while (!chunks_.empty() && chunks_.front().first + chunks_.front().count <= upto)
+    chunks_.pop_front();
+  begin_ = std::max(begin_, upto);
+}
+
+journal::entry journal::entry_at(const chunk& c, std::size_t offset) {
+  const char* at = c.bytes.data() + offset;
+  const auto size = static_cast<unsigned char>(at[sizeof(std::uint64_t)]);
+  return {version(load_le<std::uint64_t>(at)), {at + entry_overhead, size}};
+}
+
+}  // namespace tandem::replication

@@ -1,0 +1,91 @@
+// What a shard changed and when, so that a peer can be told: a bounded ring of (version, key). It
+// holds keys, not values: the value is looked up when it is sent, so memory stays constant however
+// slow the peer is, a hot key ships once however often it changed, and an evicted value ships
+// nothing but the news that older states are void.
+//
+// An entry is current iff the item's changed() version equals its own; a stale entry is skipped,
+// because a later one names the key again. Versions rise along the journal.
+// Not thread-safe: guarded by the shard's lock.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+
+#include "common/base/version.h"
+
+namespace tandem::replication {
+
+class journal {
+ public:
+  // The number of an entry, from 0; `end()` is the next to be written.
+  using position = std::uint64_t;
+
+  struct entry {
+    version changed;
+    std::string_view key;
+  };
+
+  // limit_bytes: what the entries may take before the oldest are dropped; at least one chunk.
+  explicit journal(std::size_t limit_bytes);
+
+  // Nothing is kept until somebody will read it: appends before start() only count positions.
+  void start();
+  // Forgets all entries and records no more, until start().
+  void stop();
+  bool recording() const noexcept { return recording_; }
+
+  void append(version changed, std::string_view key);
+  position begin() const noexcept { return begin_; }  // the oldest entry kept
+  position end() const noexcept { return end_; }
+  // Drops entries before `upto`.
+  void trim(position upto);
+
+  // Visits entries from `from` (begin() <= from <= end()) while `visit(entry)` returns true;
+  // returns the position after the last one visited.
+  template <class Visit>
+  position read(position from, Visit&& visit) const;
+
+  // What the entries take, in bytes; grows and shrinks by whole chunks.
+  std::size_t bytes() const noexcept { return chunks_.size() * chunk_bytes; }
+  std::size_t limit() const noexcept { return limit_bytes_; }
+
+ private:
+  // Entries lie one behind another in chunks: version 8, key length 1, key.
+  static constexpr std::size_t chunk_bytes = 16 * 1024;
+  static constexpr std::size_t entry_overhead = sizeof(std::uint64_t) + 1;
+
+  struct chunk {
+    position first = 0;  // of its first entry
+    position count = 0;
+    std::string bytes;  // reserved to chunk_bytes
+  };
+
+  static entry entry_at(const chunk& c, std::size_t offset);
+
+  const std::size_t limit_bytes_;
+  bool recording_ = false;
+  position begin_ = 0;
+  position end_ = 0;
+  std::deque<chunk> chunks_;
+};
+
+template <class Visit>
+journal::position journal::read(position from, Visit&& visit) const {
+  for (const chunk& c : chunks_) {
+    if (c.first + c.count <= from) continue;
+    std::size_t offset = 0;
+    for (position at = c.first; at < c.first + c.count; ++at) {
+      const entry e = entry_at(c, offset);
+      offset += entry_overhead + e.key.size();
+      if (at < from) continue;
+      if (!visit(e)) return at;
+      from = at + 1;
+    }
+  }
+  return from;
+}
+
+}  // namespace tandem::replication

@@ -1,0 +1,123 @@
+#include "common/replication/receiver.h"
+
+#include <utility>
+
+#include "common/replication/record_codec.h"
+
+namespace tandem::replication {
+
+void receiver::begin() {
+  in_sync_ = scan_wanted_ = ack_due_ = false;
+  large_.reset();
+  large_size_ = large_have_ = 0;
+}
+
+bool receiver::ack_due(std::uint64_t& sequence) {
+  sequence = last_sequence_;
+  return std::exchange(ack_due_, false);
+}
+
+bool receiver::scan_wanted() {
+  return std::exchange(scan_wanted_, false);
+}
+
+const char* receiver::take(const frame& f, instant now) {
+  last_sequence_ = f.sequence;
+  ack_due_ = true;
+  switch (f.type) {
+    case frame_type::records:
+      return take_records(f.payload, now);
+    case frame_type::flush:
+      if (const auto flush = decode_flush(f.payload)) {
+        data_.apply_flush(*flush, now);
+        return nullptr;
+      }
+      return "malformed flush frame";
+    case frame_type::large:
+      return begin_large(f.payload, now);
+    case frame_type::chunk:
+      return take_chunk(f.payload, now);
+    case frame_type::in_sync:
+      if (const auto highest = decode_highest(f.payload)) {
+        data_.observe(*highest);
+        in_sync_ = true;
+        return nullptr;
+      }
+      return "malformed in_sync frame";
+    case frame_type::scan_please:
+      scan_wanted_ = true;
+      return nullptr;
+    default:
+      return "unexpected frame";
+  }
+}
+
+const char* receiver::take_records(std::string_view payload, instant now) {
+  while (!payload.empty()) {
+    std::size_t value_size = 0;
+    const auto r = take_record(payload, false, value_size);
+    if (!r) return "malformed record";
+    apply(*r, now);
+  }
+  return nullptr;
+}
+
+void receiver::apply(const record& r, instant now) {
+  ++totals_.received;
+  switch (data_.apply(r, now)) {
+    case apply_status::applied:
+      ++totals_.applied;
+      break;
+    case apply_status::known:
+      break;
+    case apply_status::refused_floor:
+      ++totals_.refused_by_floor;
+      break;
+    case apply_status::no_room:
+      ++totals_.refused_no_room;
+      break;
+  }
+}
+
+const char* receiver::begin_large(std::string_view payload, instant now) {
+  if (large_size_ != 0) return "a large value inside another";
+  std::size_t size = 0;
+  const auto r = take_record(payload, true, size);
+  if (!r || !payload.empty() || r->kind != record_kind::value || size < engine::large_value_min)
+    return "malformed large record";
+  large_key_ = r->key;
+  large_meta_ = r->meta;
+  large_size_ = size;
+  large_have_ = 0;
+  large_ = data_.reserve(large_key_, size, now);
+  return nullptr;
+}
+
+const char* receiver::take_chunk(std::string_view payload, instant now) {
+  if (large_size_ == 0) return "a chunk of no large value";
+  if (payload.size() > large_size_ - large_have_) return "malformed chunk";
+  if (payload.empty()) {  // abandoned
+    large_.reset();
+    large_size_ = 0;
+    return nullptr;
+  }
+  if (large_) large_->write(large_have_, payload);
+  large_have_ += payload.size();
+  if (large_have_ < large_size_) return nullptr;
+
+  record r;
+  r.key = large_key_;
+  r.meta = large_meta_;
+  r.large = std::move(large_);
+  large_size_ = 0;
+  if (!r.large) {
+    // It cannot be held here; what it replaced must not be seen any more either.
+    r.kind = record_kind::gone;
+    r.meta.stored = large_meta_.changed();
+    ++totals_.refused_no_room;
+  }
+  apply(r, now);
+  return nullptr;
+}
+
+}  // namespace tandem::replication

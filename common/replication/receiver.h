@@ -1,0 +1,59 @@
+// The incoming data of a link: merges what the peer sends, puts large values together, and knows
+// which frame is to be acknowledged.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "common/base/time.h"
+#include "common/replication/data_port.h"
+#include "common/replication/frame.h"
+
+namespace tandem::replication {
+
+class receiver {
+ public:
+  explicit receiver(data_port& data) : data_(data) {}
+
+  // A session begins: nothing is half received.
+  void begin();
+
+  // Takes a data frame (records, flush, large, chunk, in_sync, scan_please). Null, or why the
+  // session must end.
+  [[nodiscard]] const char* take(const frame& f, instant now);
+
+  // Frames applied and not yet acknowledged: sets `sequence` to the last of them.
+  bool ack_due(std::uint64_t& sequence);
+
+  bool in_sync() const noexcept { return in_sync_; }  // the peer said so in this session
+  // True once after the peer asked for everything again.
+  bool scan_wanted();
+
+  struct counters {
+    std::uint64_t received = 0, applied = 0, refused_by_floor = 0, refused_no_room = 0;
+  };
+  const counters& totals() const noexcept { return totals_; }
+
+ private:
+  const char* take_records(std::string_view payload, instant now);
+  const char* begin_large(std::string_view payload, instant now);
+  const char* take_chunk(std::string_view payload, instant now);
+  void apply(const record& r, instant now);
+
+  data_port& data_;
+  bool in_sync_ = false;
+  bool scan_wanted_ = false;
+  bool ack_due_ = false;
+  std::uint64_t last_sequence_ = 0;
+  counters totals_;
+
+  // The large value under way; large_size_ 0: none. large_ is null when it cannot be held here: its
+  // chunks are counted and thrown away.
+  std::string large_key_;
+  engine::item_meta large_meta_;
+  engine::large_ref large_;
+  std::size_t large_size_ = 0;
+  std::size_t large_have_ = 0;
+};
+
+}  // namespace tandem::replication

@@ -1,0 +1,84 @@
+#include "common/replication/record_codec.h"
+
+#include "common/base/endian.h"
+
+namespace tandem::replication {
+
+namespace {
+// A clock that has learnt of a version must be able to go on rising from it for ever.
+bool plausible(version v) {
+  return v.word() < std::uint64_t{1} << 62;
+}
+}  // namespace
+
+void append_record(std::string& out, const record& r) {
+  char header[record_header_bytes] = {};
+  const std::size_t value_size = r.large ? r.large->size() : r.value.size();
+  header[0] = static_cast<char>(r.kind);
+  header[1] = static_cast<char>(r.meta.marks);
+  header[2] = static_cast<char>(r.key.size());
+  store_le(header + 4, static_cast<std::uint32_t>(value_size));
+  store_le(header + 8, r.meta.stored.word());
+  store_le(header + 16, r.meta.touched.word());
+  store_le(header + 24, r.meta.flags);
+  store_le(header + 28, r.meta.exptime);
+  out.append(header, sizeof header).append(r.key);
+  if (!r.large) out.append(r.value);
+}
+
+std::optional<record> take_record(std::string_view& payload, bool value_follows,
+                                  std::size_t& value_size) {
+  if (payload.size() < record_header_bytes) return std::nullopt;
+  const char* at = payload.data();
+  const auto kind = static_cast<std::uint8_t>(at[0]);
+  const auto key_size = static_cast<unsigned char>(at[2]);
+  value_size = load_le<std::uint32_t>(at + 4);
+  if (kind > static_cast<std::uint8_t>(record_kind::gone) || key_size == 0 ||
+      key_size > engine::key_size_max || value_size > value_size_limit)
+    return std::nullopt;
+  record r;
+  r.kind = static_cast<record_kind>(kind);
+  r.meta.kind =
+      r.kind == record_kind::value ? engine::item_kind::value : engine::item_kind::tombstone;
+  r.meta.marks = static_cast<std::uint8_t>(at[1]) & engine::mark::all;
+  r.meta.stored = version(load_le<std::uint64_t>(at + 8));
+  r.meta.touched = version(load_le<std::uint64_t>(at + 16));
+  r.meta.flags = load_le<std::uint32_t>(at + 24);
+  r.meta.exptime = load_le<std::uint32_t>(at + 28);
+  if (!plausible(r.meta.stored) || !plausible(r.meta.touched) || !r.meta.stored)
+    return std::nullopt;
+  const std::size_t inline_size = value_follows ? 0 : value_size;
+  if (r.kind != record_kind::value && value_size != 0) return std::nullopt;
+  if (payload.size() - record_header_bytes < key_size + inline_size) return std::nullopt;
+  payload.remove_prefix(record_header_bytes);
+  r.key = payload.substr(0, key_size);
+  r.value = payload.substr(key_size, inline_size);
+  payload.remove_prefix(key_size + inline_size);
+  return r;
+}
+
+std::optional<version> decode_highest(std::string_view payload) {
+  if (payload.size() != sizeof(std::uint64_t)) return std::nullopt;
+  const version v(load_le<std::uint64_t>(payload.data()));
+  if (!plausible(v)) return std::nullopt;
+  return v;
+}
+
+std::string encode(const flush_state& f) {
+  std::string out(20, '\0');
+  store_le(out.data(), f.watermark.word());
+  store_le(out.data() + 8, f.pending_issued.word());
+  store_le(out.data() + 16, f.pending_at);
+  return out;
+}
+
+std::optional<flush_state> decode_flush(std::string_view payload) {
+  if (payload.size() != 20) return std::nullopt;
+  const flush_state f{version(load_le<std::uint64_t>(payload.data())),
+                      version(load_le<std::uint64_t>(payload.data() + 8)),
+                      load_le<std::uint32_t>(payload.data() + 16)};
+  if (!plausible(f.watermark) || !plausible(f.pending_issued)) return std::nullopt;
+  return f;
+}
+
+}  // namespace tandem::replication
