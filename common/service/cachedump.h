@@ -1,0 +1,13 @@
+// `stats cachedump <class> <limit>`: keys with their sizes and expiry, for memcdump and the like.
+// All items are in class 1.
+#pragma once
+
+#include <string_view>
+
+#include "common/service/executor.h"
+
+namespace tandem::service {
+
+void answer_cachedump(execution& with, std::string_view arguments);
+
+}  // namespace tandem::service

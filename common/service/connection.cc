@@ -1,0 +1,94 @@
+#include "common/service/connection.h"
+
+#include <algorithm>
+
+#include "common/base/check.h"
+#include "common/service/connection_state.h"
+
+namespace tandem::service {
+namespace {
+
+// The least room for the rest of a line.
+constexpr std::size_t line_room = 512;
+
+}  // namespace
+
+connection::connection(store& data, worker_statistics& statistics, server& host,
+                       const connection_limits& limits)
+    : state_(std::make_unique<state>(data, statistics, host, limits)) {}
+
+connection::~connection() = default;
+
+std::span<char> connection::prepare() {
+  state& s = *state_;
+  std::span<char> room;
+  if (s.at == stage::place && s.in.empty()) {
+    room = s.place->writable_at(s.filled);
+  } else {
+    const std::size_t missing =
+        s.at == stage::block ? block_size(s.pending) - s.in.size() : line_room;
+    room = s.in.reserve(s.in.empty() ? std::max(s.read_size, missing) : missing);
+  }
+  s.offered = room.size();
+  return room;
+}
+
+void connection::received(std::size_t n, instant now) {
+  state& s = *state_;
+  CHECK(n <= s.offered);
+  s.counts.bytes_read.add(n);
+  if (s.at == stage::closed || n == 0) return;
+  if (s.at == stage::place && s.in.empty()) {
+    s.filled += n;
+  } else {
+    s.in.commit(n);
+    s.short_reads = n < read_size_small ? s.short_reads + 1 : 0;
+    if (n == s.offered) s.read_size = read_size_large;
+    if (s.short_reads >= short_reads_max) s.read_size = read_size_small;
+  }
+  if (!s.begun && s.in.view().front() == protocol::binary_magic) s.close();
+  s.begun = true;
+  s.offered = 0;
+  s.run(now);
+}
+
+void connection::received_end() {
+  state_->ended = true;
+}
+
+bool connection::has_more() const noexcept {
+  return state_->stalled && state_->has_room() && state_->at != stage::closed;
+}
+
+void connection::resume(instant now) {
+  state_->run(now);
+}
+
+std::size_t connection::output(std::span<std::string_view> pieces) const {
+  return state_->out.pieces(pieces);
+}
+
+bool connection::has_output() const noexcept {
+  return !state_->out.empty();
+}
+
+void connection::sent(std::size_t n) {
+  state_->out.sent(n);
+  state_->counts.bytes_written.add(n);
+}
+
+bool connection::wants_read() const noexcept {
+  const state& s = *state_;
+  return s.at != stage::closed && !s.ended && !s.stalled && s.has_room();
+}
+
+bool connection::wants_close() const noexcept {
+  return state_->at == stage::closed || (state_->ended && !state_->stalled);
+}
+
+std::size_t connection::buffered_bytes() const noexcept {
+  const state& s = *state_;
+  return sizeof s + s.in.capacity() + s.out.buffered_bytes() + s.pending_key.capacity();
+}
+
+}  // namespace tandem::service

@@ -1,0 +1,74 @@
+// A client connection as a pure value: bytes in, reply pieces out. It parses memcached's protocol,
+// executes on the store and queues replies; whoever owns the socket moves the bytes. One thread at
+// a time (the worker the session is pinned to).
+//
+//   loop:  span = prepare(); n = read(socket, span); received(n, now);
+//          while output(): write(socket, pieces); sent(n);
+//          until wants_close() and nothing is left to send.
+//
+// Guarantees:
+// - All requests complete in one received() are executed and answered together, up to
+//   requests_per_event; has_more() then asks for a resume() after others had their turn.
+// - Memory is bounded: at most one request line (or a large `get`), one value being received, and
+//   output_limit bytes of replies plus one reply; while output is above the limit wants_read() is
+//   false and no further request is executed.
+// - Large values are received straight into their place and sent from it.
+// - Between two reads a connection with nothing half-received holds no input buffer: an owner that
+//   calls prepare() only when the socket is readable pays a few hundred bytes for an idle client.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "common/base/time.h"
+#include "common/service/server.h"
+#include "common/service/store.h"
+
+namespace tandem::service {
+
+struct connection_limits {
+  unsigned requests_per_event = 20;  // memcached's -R; a get counts once per 100 keys
+  std::size_t output_limit = std::size_t{256} << 10;  // unsent reply bytes before reading stops
+};
+
+class connection {
+ public:
+  // The store, statistics and server outlive the connection.
+  connection(store& data, worker_statistics& statistics, server& host,
+             const connection_limits& limits);
+  ~connection();
+  connection(const connection&) = delete;
+  connection& operator=(const connection&) = delete;
+
+  // Where the next bytes from the client go; never empty while wants_read().
+  std::span<char> prepare();
+  // `n` bytes were put at the start of the last prepare()'s span.
+  void received(std::size_t n, instant now);
+  // The client is done sending: what is buffered is still answered.
+  void received_end();
+
+  // Complete requests are waiting although the event's share is used up (or output was full and
+  // now is not): call resume().
+  bool has_more() const noexcept;
+  void resume(instant now);
+
+  // The unsent reply bytes in order: fills at most pieces.size() of them, returns how many.
+  // Pieces stay valid until sent() or the next received()/resume().
+  std::size_t output(std::span<std::string_view> pieces) const;
+  bool has_output() const noexcept;
+  void sent(std::size_t n);
+
+  bool wants_read() const noexcept;
+  // Close as soon as the output is sent (quit, a protocol violation, end of input).
+  bool wants_close() const noexcept;
+  // Bytes of memory held by buffers (not by item values).
+  std::size_t buffered_bytes() const noexcept;
+
+ private:
+  struct state;
+  std::unique_ptr<state> state_;
+};
+
+}  // namespace tandem::service

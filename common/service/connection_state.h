@@ -1,0 +1,92 @@
+// The inside of a connection: the stages of its request stream and the steps between them. For
+// connection.cc and connection_state.cc only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/protocol/lines.h"
+#include "common/protocol/reply.h"
+#include "common/protocol/request.h"
+#include "common/service/byte_buffer.h"
+#include "common/service/connection.h"
+#include "common/service/executor.h"
+#include "common/service/output.h"
+
+namespace tandem::service {
+
+// How much room a read gets: little, until a client fills it; little again after some short reads.
+constexpr std::size_t read_size_small = 2 * 1024;
+constexpr std::size_t read_size_large = 16 * 1024;
+constexpr unsigned short_reads_max = 8;
+
+// A data block: the value and the two bytes that should be CR LF.
+constexpr std::size_t block_size(const protocol::request& r) {
+  return std::size_t{r.value_bytes} + protocol::reply::crlf.size();
+}
+
+// Where in the stream of requests the connection stands.
+enum class stage : std::uint8_t {
+  line,       // at the start of a line
+  keys,       // inside the line of a retrieval: some keys are not answered yet
+  block,      // waits for a small data block to be there whole
+  place,      // receives a large data block into its place
+  place_end,  // waits for the CR LF behind it
+  swallow,    // throws a data block away, then answers
+  closed,     // reads no more
+};
+
+struct connection::state {
+  state(store& the_store, worker_statistics& statistics, server& the_server,
+        const connection_limits& the_limits)
+      : data(the_store), counts(statistics), host(the_server), limits(the_limits) {}
+
+  // What a step came to.
+  enum class progress { worked, waiting };
+
+  void run(instant now);
+  progress step(execution& with);
+  progress step_line(execution& with);
+  progress start(execution& with, const protocol::request& r, std::size_t line_size);
+  progress start_block(execution& with, const protocol::request& r, std::size_t line_size);
+  progress step_keys(execution& with);
+  progress step_block(execution& with);
+  progress step_place();
+  progress step_place_end(execution& with);
+  progress step_swallow();
+  void finish_block(execution& with, const protocol::request& r, std::string_view block);
+  void remember(const protocol::request& r);
+  void swallow(std::size_t n, std::string_view then);
+  void close();
+  bool has_room() const { return out.size() < limits.output_limit; }
+
+  store& data;
+  worker_statistics& counts;
+  server& host;
+  const connection_limits limits;
+
+  byte_buffer in;  // received, not yet parsed; in stage `keys` the line is still in it
+  output_queue out;
+  protocol::line_finder finder;
+
+  stage at = stage::line;
+  bool begun = false;    // something was received
+  bool ended = false;    // nothing more will be
+  bool stalled = false;  // stopped although there was something to do
+  bool mutated = false;  // something was journaled in this event
+  unsigned short_reads = 0;
+  std::size_t read_size = read_size_small;
+  std::size_t offered = 0;  // the size of the last span prepared
+
+  protocol::request pending;                 // of every stage but line and closed
+  std::string pending_key;                   // its key, where the line is gone
+  std::size_t keys_begin = 0, keys_end = 0;  // in `in`: the keys still to be answered
+  std::size_t keys_line = 0;                 // the size of their line
+  engine::large_ref place;
+  std::size_t filled = 0;
+  std::size_t to_swallow = 0;
+  std::string_view after_swallow;  // a constant of reply.h, or empty
+};
+
+}  // namespace tandem::service

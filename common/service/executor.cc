@@ -1,0 +1,221 @@
+#include "common/service/executor.h"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "common/base/check.h"
+#include "common/protocol/exptime.h"
+#include "common/protocol/numbers.h"
+#include "common/protocol/reply.h"
+#include "common/service/stats.h"
+
+namespace tandem::service {
+
+using protocol::request;
+using protocol::verb;
+namespace reply = protocol::reply;
+
+namespace {
+
+void append_value(output_queue& out, std::string_view key, const engine::item_view& item,
+                  bool with_cas) {
+  const std::size_t inline_size = item.large ? 0 : item.value.size();
+  char* const start =
+      out.reserve(protocol::value_line_max + inline_size + reply::crlf.size()).data();
+  char* end = with_cas ? protocol::write_value_line(start, key, item.meta.flags, item.value_size(),
+                                                    item.meta.stored.word())
+                       : protocol::write_value_line(start, key, item.meta.flags, item.value_size());
+  if (item.large) {
+    out.commit(static_cast<std::size_t>(end - start));
+    out.pin(*item.large);
+    out.append(reply::crlf);
+    return;
+  }
+  end = protocol::detail::copy(end, item.value);
+  end = protocol::detail::copy(end, reply::crlf);
+  out.commit(static_cast<std::size_t>(end - start));
+}
+
+void remove(execution& with, const request& r) {
+  if (with.host.prefixes().enabled()) with.host.prefixes().record_delete(r.key);
+  const hashed_key key(r.key);
+  bool found = false;
+  {
+    auto shard = with.data.lock(key, with.now);
+    found = shard.find(key, false).has_value();
+    // Even where nothing is seen here: what was evicted here may still live at the peer.
+    shard.remove(key);
+  }
+  with.mutated = true;
+  (found ? with.counts.delete_hits : with.counts.delete_misses).add();
+  with.answer(r, found ? reply::deleted : reply::not_found);
+}
+
+// What incr or decr makes of a value: the number alone, or padded with spaces to the old length.
+struct changed_number {
+  char digits[protocol::digits_max];
+  std::size_t length = 0;
+  std::uint64_t value = 0;
+};
+
+std::optional<changed_number> change_number(const request& r, const engine::item_view& item) {
+  if (item.large) return std::nullopt;
+  const auto old = protocol::parse_lenient_unsigned(item.value);
+  if (!old) return std::nullopt;
+  changed_number changed;
+  if (r.what == verb::incr)
+    changed.value = *old + r.number;  // wraps at 2^64
+  else
+    changed.value = r.number > *old ? 0 : *old - r.number;
+  changed.length = static_cast<std::size_t>(protocol::write_number(changed.digits, changed.value) -
+                                            changed.digits);
+  return changed;
+}
+
+engine::store_status put_number(store::locked& shard, const hashed_key& key,
+                                const engine::item_view& item, const changed_number& changed) {
+  const std::string_view digits(changed.digits, changed.length);
+  const engine::item_meta meta = item.meta;
+  if (item.value.size() <= digits.size())
+    return shard.put(key, meta.flags, meta.exptime, digits, meta.marks).status;
+  char padded[engine::large_value_min];
+  const std::size_t size = item.value.size();
+  CHECK(size <= sizeof padded);
+  char* const end = protocol::detail::copy(padded, digits);
+  std::memset(end, ' ', size - digits.size());
+  return shard.put(key, meta.flags, meta.exptime, std::string_view(padded, size), meta.marks)
+      .status;
+}
+
+void change(execution& with, const request& r) {
+  const bool up = r.what == verb::incr;
+  const hashed_key key(r.key);
+  std::optional<changed_number> changed;
+  {
+    auto shard = with.data.lock(key, with.now);
+    const auto item = shard.find(key, false);
+    if (!item) {
+      (up ? with.counts.incr_misses : with.counts.decr_misses).add();
+      return with.answer(r, reply::not_found);
+    }
+    changed = change_number(r, *item);
+    if (!changed) return with.answer(r, reply::not_a_number);
+    (up ? with.counts.incr_hits : with.counts.decr_hits).add();
+    if (put_number(shard, key, *item, *changed) != engine::store_status::stored)
+      return with.answer(r, reply::no_room_for_number);
+  }
+  with.mutated = true;
+  char line[protocol::number_line_max];
+  const char* const end = protocol::write_number_line(line, changed->value);
+  with.answer(r, {line, static_cast<std::size_t>(end - line)});
+}
+
+void touch(execution& with, const request& r) {
+  const hashed_key key(r.key);
+  const std::uint32_t exptime = protocol::absolute_exptime(r.exptime, unix_seconds(with.now.wall));
+  const bool found = with.data.lock(key, with.now).touch(key, exptime);
+  with.mutated |= found;
+  with.counts.cmd_touch.add();
+  (found ? with.counts.touch_hits : with.counts.touch_misses).add();
+  with.answer(r, found ? reply::touched : reply::not_found);
+}
+
+void flush_all(execution& with, const request& r) {
+  with.counts.cmd_flush.add();
+  // A negative delay is none.
+  const std::uint32_t at =
+      r.exptime <= 0 ? 0 : protocol::absolute_exptime(r.exptime, unix_seconds(with.now.wall));
+  with.data.flush_all(at, with.now);
+  with.mutated = true;
+  with.answer(r, reply::ok);
+}
+
+void set_verbosity(execution& with, const request& r) {
+  constexpr std::uint64_t verbosity_max = 9;
+  with.host.set_verbosity(static_cast<int>(std::min(r.number, verbosity_max)));
+  with.answer(r, reply::ok);
+}
+
+// The limit is the configuration's, so only the one that is in force can be asked for.
+void set_memory_limit(execution& with, const request& r) {
+  constexpr std::uint64_t megabytes_min = 8;
+  constexpr std::uint64_t megabytes_max = 1'000'000'000;
+  if (r.number < megabytes_min) return with.answer(r, reply::memory_limit_too_small);
+  if (r.number > megabytes_max) return with.answer(r, reply::memory_limit_too_big);
+  const bool unchanged = r.number << 20 == with.data.memory_limit();
+  with.answer(r, unchanged ? reply::ok : reply::memory_limit_fixed);
+}
+
+void answer_version(execution& with) {
+  with.out.append("VERSION ");
+  with.out.append(version_text);
+  with.out.append(reply::crlf);
+}
+
+}  // namespace
+
+void retrieve(execution& with, const request& r, std::string_view name) {
+  const bool touching = r.what == verb::gat || r.what == verb::gats;
+  const bool with_cas = r.what == verb::gets || r.what == verb::gats;
+  const hashed_key key(name);
+  bool found = false;
+  {
+    auto shard = with.data.lock(key, with.now);
+    if (const auto item = shard.find(key)) {
+      found = true;
+      append_value(with.out, name, *item, with_cas);
+      if (touching) {
+        shard.touch(key, protocol::absolute_exptime(r.exptime, unix_seconds(with.now.wall)));
+        with.mutated = true;
+      }
+    }
+  }
+  if (touching) {
+    with.counts.cmd_touch.add();
+    (found ? with.counts.touch_hits : with.counts.touch_misses).add();
+  } else {
+    with.counts.cmd_get.add();
+    (found ? with.counts.get_hits : with.counts.get_misses).add();
+  }
+  if (with.host.prefixes().enabled()) with.host.prefixes().record_get(name, found);
+}
+
+void execute(execution& with, const request& r) {
+  switch (r.what) {
+    case verb::remove:
+      return remove(with, r);
+    case verb::incr:
+    case verb::decr:
+      return change(with, r);
+    case verb::touch:
+      return touch(with, r);
+    case verb::flush_all:
+      return flush_all(with, r);
+    case verb::verbosity:
+      return set_verbosity(with, r);
+    case verb::cache_memlimit:
+      return set_memory_limit(with, r);
+    case verb::version:
+      return answer_version(with);
+    case verb::stats:
+      return answer_stats(with, r.rest);
+    case verb::get:
+    case verb::gets:
+    case verb::gat:
+    case verb::gats:
+    case verb::set:
+    case verb::add:
+    case verb::replace:
+    case verb::append:
+    case verb::prepend:
+    case verb::cas:
+    case verb::quit:
+    case verb::shutdown:
+    case verb::unknown:
+      break;
+  }
+  CHECK(!"a request of another kind");
+}
+
+}  // namespace tandem::service

@@ -1,0 +1,61 @@
+// What a connection knows of the process around it: facts that only the outside (proxy/) can tell,
+// for `stats` and the few commands that act on the process, and what all connections share.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/time.h"
+#include "common/service/prefix_statistics.h"
+#include "common/service/worker_statistics.h"
+
+namespace tandem::service {
+
+// Facts about the process, sampled when asked.
+struct process_facts {
+  std::int64_t pid = 0;
+  std::int64_t uptime_seconds = 0;
+  double rusage_user = 0, rusage_system = 0;  // seconds
+  std::uint64_t connections_max = 0, connections_current = 0, connections_total = 0;
+  std::uint64_t connections_rejected = 0, connection_structures = 0;
+  std::uint64_t listen_disabled = 0;
+  bool accepting = true;
+  unsigned threads = 1;
+  int verbosity = 0;
+};
+
+// A `STAT name value` row. Neither holds a space, a CR or a LF: scrapers split on them.
+using stat_row = std::pair<std::string, std::string>;
+
+// Implemented by proxy/; called from any worker thread.
+class server {
+ public:
+  virtual ~server() = default;
+  virtual process_facts facts() const = 0;
+  // The counters of every worker (the vector does not change after start).
+  virtual const std::vector<worker_statistics*>& workers() const = 0;
+  // Rows of `stats settings` that come from the configuration; they stand for the service's own
+  // rows of the same name.
+  virtual std::vector<stat_row> settings() const = 0;
+  // Rows of `stats replication`. Those named `replication` and `repcached_*` (the role as Repcached
+  // prints it) are in plain `stats` too.
+  virtual std::vector<stat_row> replication() const = 0;
+  // Rows of `stats conns`, named `<fd>:addr` and the like.
+  virtual std::vector<stat_row> connections() const { return {}; }
+  virtual void set_verbosity(int level) = 0;
+  virtual void reset_statistics() = 0;  // connection counts and the like
+  // Something was journaled: wake the link. Called at most once per received()/resume().
+  virtual void mutated() = 0;
+
+  // Shared by all connections.
+  prefix_statistics& prefixes() noexcept { return prefixes_; }
+  statistics_baseline& baseline() noexcept { return baseline_; }
+
+ private:
+  prefix_statistics prefixes_;
+  statistics_baseline baseline_;
+};
+
+}  // namespace tandem::service

@@ -1,0 +1,25 @@
+// set add replace append prepend cas: what happens with a data block. The condition is checked and
+// the value stored under one lock of the key's shard. One thread at a time.
+#pragma once
+
+#include <string_view>
+
+#include "common/engine/large_value.h"
+#include "common/protocol/request.h"
+#include "common/service/executor.h"
+
+namespace tandem::service {
+
+// A place for a large block, before its bytes have come: they are received into `place`, outside
+// any lock, and store_block() is called with it. False: there is no place. Then `refusal` is the
+// answer once the block was swallowed, and what a `set` would have replaced is gone: the client
+// gave it up, and a stale value would be worse than a miss.
+bool reserve_block(execution& with, const protocol::request& r, engine::large_ref& place,
+                   std::string_view& refusal);
+
+// The block has come whole and ended in CR LF: stores it if the command's condition holds, and
+// answers.
+void store_block(execution& with, const protocol::request& r, std::string_view value);
+void store_block(execution& with, const protocol::request& r, engine::large_ref value);
+
+}  // namespace tandem::service

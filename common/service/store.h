@@ -1,0 +1,196 @@
+// The data of a node: power-of-two shards, each {lock, items, clock, journal}. The one place where
+// a client's mutation becomes an item, a version and a journal entry, and where a peer's record is
+// merged in.
+//
+// Threads: every public call of `store` may come from any thread. `locked` holds one shard's lock
+// for its lifetime and belongs to the thread that made it; hold at most one at a time.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "common/base/hash.h"
+#include "common/engine/shard.h"
+#include "common/replication/clock.h"
+#include "common/replication/data_port.h"
+#include "common/replication/journal.h"
+
+namespace tandem::service {
+
+struct store_options {
+  std::size_t shards = 1;  // a power of two; shard_count_for() knows a good one
+  std::size_t memory_bytes = std::size_t{64} << 20;  // of everything: items, index, journals, ...
+  std::size_t item_size_max = std::size_t{1} << 20;
+  bool evict = true;
+  std::size_t journal_bytes = std::size_t{4} << 20;  // of all shards' journals; inside memory_bytes
+  unsigned node_id = 0;
+};
+
+// The next power of two >= 4 x threads, at most 256, each shard at least 16 MiB and roomy enough
+// for three of the largest items: an append holds two at once.
+std::size_t shard_count_for(unsigned threads, std::size_t memory_bytes, std::size_t item_size_max);
+
+// A key and its hash, computed once.
+struct hashed_key {
+  std::string_view key;
+  std::uint64_t hash;
+  explicit hashed_key(std::string_view k) : key(k), hash(hash_key(k)) {}
+};
+
+class store final : public replication::data_port {
+  struct partition final : engine::drop_listener {
+    partition(const engine::shard_limits& limits, std::size_t journal_bytes,
+              std::atomic<std::uint64_t>& mutation_count)
+        : items(limits), journal(journal_bytes), mutations(mutation_count) {
+      items.set_drop_listener(this);
+    }
+    ~partition() = default;
+    // What is evicted before the peer heard of it is still news: older states there are void.
+    void dropped_unshared(std::string_view key, version changed) noexcept override {
+      if (!journal.recording()) return;
+      journal.append(changed, key);
+      mutations.fetch_add(1);
+    }
+
+    mutable std::mutex mutex;
+    engine::shard items;
+    replication::hybrid_clock clock;
+    replication::journal journal;
+    std::atomic<std::uint64_t>& mutations;  // the store's
+    version confirmed;               // no state of this shard up to it is unknown to the peer
+    std::size_t journal_charge = 0;  // of journal.bytes(), as the items' limit knows it
+  };
+
+ public:
+  explicit store(const store_options& options);
+
+  // One locked shard at one instant: what a client command does with a key.
+  class locked {
+   public:
+    // The visible value. `access` false: a look that does not count for eviction or statistics.
+    std::optional<engine::item_view> find(const hashed_key& k, bool access = true) {
+      return shard_.items.find(k.hash, k.key, now_, access);
+    }
+    // Whatever is stored, tombstones and hidden values included; not an access.
+    std::optional<engine::item_view> peek(const hashed_key& k) const {
+      return shard_.items.find_any(k.hash, k.key);
+    }
+    bool visible(const engine::item_view& item) const {
+      return item.meta.kind == engine::item_kind::value && shard_.items.visible(item.meta, now_);
+    }
+    struct put_result {
+      engine::store_status status;
+      version stored;  // the new CAS unique, when stored
+    };
+    // Stores a value under a new version. Conditions (add, cas, ...) are the caller's, under the
+    // same lock.
+    put_result put(const hashed_key& k, std::uint32_t flags, std::uint32_t exptime,
+                   std::string_view value, std::uint8_t marks = 0);
+    put_result put(const hashed_key& k, std::uint32_t flags, std::uint32_t exptime,
+                   engine::large_ref value, std::uint8_t marks = 0);
+    // Deletes whatever is there and leaves a tombstone. Also right when nothing visible is there.
+    void remove(const hashed_key& k);
+    // Changes the expiry of a visible item; its CAS unique stays. False: no such item.
+    bool touch(const hashed_key& k, std::uint32_t exptime);
+    // Room for a large value, to be filled without the lock and put() later; null: no room.
+    engine::large_ref reserve(const hashed_key& k, std::size_t size);
+    bool fits(std::size_t key_size, std::size_t value_size) const noexcept {
+      return shard_.items.fits(key_size, value_size);
+    }
+    instant now() const noexcept { return now_; }
+
+   private:
+    friend class store;
+    locked(store& owner, partition& shard, instant now)
+        : owner_(owner), shard_(shard), guard_(shard.mutex), now_(now) {}
+    version issue() { return shard_.clock.issue(now_.wall, owner_.node_id()); }
+    put_result finish_put(const hashed_key& k, version v, engine::store_status status);
+    void journal(const hashed_key& k, version v);
+
+    store& owner_;
+    partition& shard_;
+    std::unique_lock<std::mutex> guard_;
+    instant now_;
+  };
+  locked lock(const hashed_key& k, instant now) {
+    if (const std::uint32_t due = flush_due_.load(std::memory_order_relaxed);
+        due != 0 && due <= unix_seconds(now.wall))
+      carry_out_due_flush(now);
+    return {*this, partition_of(k.hash), now};
+  }
+
+  // flush_all: everything stored so far goes now, or, with `at` (Unix seconds) in the future,
+  // everything stored before that moment goes then.
+  void flush_all(std::uint32_t at, instant now);
+
+  // Reclaims expired, flushed and confirmed memory a little, and carries out a due flush. To be
+  // called a few times a second; each call is bounded.
+  void housekeep(instant now);
+
+  // Sums over all shards, and one by one.
+  engine::shard_statistics statistics() const;
+  void reset_statistics();
+  std::size_t used_bytes() const;
+  std::size_t memory_limit() const noexcept { return options_.memory_bytes; }
+  std::size_t item_size_max() const noexcept { return options_.item_size_max; }
+  bool evicts() const noexcept { return options_.evict; }
+  // A digest of all visible items (key, flags, exptime, version, value), equal on two nodes that
+  // hold the same whatever their shard counts, and how many items it covers.
+  struct digest_result {
+    std::uint64_t digest = 0;
+    std::uint64_t items = 0;
+  };
+  digest_result digest(instant now) const;
+
+  // Bumped by every mutation that was journaled. Sequentially consistent: a link that arms its
+  // wake-up and then reads the same number has missed nothing.
+  std::uint64_t mutations() const noexcept override { return mutations_.load(); }
+  unsigned node_id() const noexcept { return node_id_.load(std::memory_order_relaxed); }
+
+  // --- replication::data_port ----------------------------------------------------------------
+  std::size_t shard_count() const override { return partitions_.size(); }
+  bool empty() const override;
+  void set_node_id(unsigned id, instant now) override;
+  replication::journal::position start_journal(std::size_t shard) override;
+  void stop_journals() override;
+  replication::journal::position journal_begin(std::size_t shard) const override;
+  replication::journal::position journal_end(std::size_t shard) const override;
+  version journal_version(std::size_t shard, replication::journal::position at) const override;
+  replication::journal::position read_journal(std::size_t shard,
+                                              replication::journal::position from, instant now,
+                                              const replication::record_sink& sink) override;
+  void scan(std::size_t shard, engine::cursor& at, unsigned budget, instant now,
+            const replication::record_sink& sink) override;
+  standing check(std::string_view key, version changed) const override;
+  void confirm(std::size_t shard, replication::journal::position upto, bool all_older) override;
+  replication::flush_state flush() const override;
+  replication::apply_status apply(const replication::record& incoming, instant now) override;
+  version highest() const override;
+  void observe(version seen) override;
+  engine::large_ref reserve(std::string_view key, std::size_t size, instant now) override;
+  void apply_flush(const replication::flush_state& incoming, instant now) override;
+
+ private:
+  partition& partition_of(std::uint64_t hash) const {
+    return *partitions_[hash & (partitions_.size() - 1)];
+  }
+  // Hides everything stored up to now and returns the watermark that does.
+  version raise_watermark(version at_least, instant now);
+  void carry_out_due_flush(instant now);
+  void answer_stale(partition& p, const hashed_key& k, version stored);
+
+  const store_options options_;
+  std::atomic<std::uint64_t> mutations_{0};
+  std::vector<std::unique_ptr<partition>> partitions_;
+  std::atomic<unsigned> node_id_;
+  std::atomic<unsigned> node_ids_used_{0};  // a bit for each
+  mutable std::mutex flush_mutex_;          // taken before a shard's lock, never after
+  replication::flush_state flush_;
+  std::atomic<std::uint32_t> flush_due_{0};  // flush_.pending_at, for a look without the lock
+};
+
+}  // namespace tandem::service
