@@ -1,0 +1,97 @@
+// Every option of the daemon and the single source of its default. The YAML loader, the command
+// line, --print-config and the sample file are all checked against this struct by a test.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tandem::config {
+
+// A host (name, IPv4 or IPv6 literal) and a TCP port.
+struct endpoint {
+  std::string host;
+  std::uint16_t port = 0;
+  friend bool operator==(const endpoint&, const endpoint&) = default;
+};
+
+// Where clients connect: YAML `listen`. Addresses are HOST[:PORT], as config/text.h reads them; one
+// without a port uses `port`.
+struct listen_options {
+  std::vector<std::string> addresses;  // -l, comma-separated or repeated; empty: every address
+  std::uint16_t port = 11211;          // -p; 1..65535
+  int backlog = 1024;                  // -b; 1..65535
+  unsigned connections_max = 1024;     // -c; client connections at once, 1..1048576
+  bool reuse_port = false;             // no flag; SO_REUSEPORT on the client port
+  friend bool operator==(const listen_options&, const listen_options&) = default;
+};
+
+// YAML `cache`.
+struct cache_options {
+  std::size_t memory_bytes = std::size_t{64} << 20;  // -m (MiB); 1 MiB..16 TiB; everything counts
+  std::size_t item_size_max = std::size_t{1} << 20;  // -I; 1 KiB..1 GiB
+  bool evict = true;                                 // -M: false, a full cache refuses stores
+  friend bool operator==(const cache_options&, const cache_options&) = default;
+};
+
+// YAML `workers`.
+struct worker_options {
+  unsigned threads = 0;              // -t; 0..256; 0: the number of cores
+  unsigned requests_per_event = 20;  // -R; 1..100000
+  friend bool operator==(const worker_options&, const worker_options&) = default;
+};
+
+// YAML `replication`.
+struct replication_options {
+  bool enabled = true;                        // false: no port, no link
+  std::optional<endpoint> peer;               // -x; the loader fills a missing port from `port`
+  std::vector<std::string> listen_addresses;  // --replication-listen; empty: as the clients' -l
+  std::uint16_t port = 11212;                 // -X; the link's port, here and at the peer
+  std::optional<std::uint16_t> listen_port;  // --replication-port; where it differs from the peer's
+  std::string cluster = "memtandem";         // both nodes must agree; 1..64 bytes
+  std::optional<unsigned> node_id;           // 0..7; unset: chosen, changed if the peer has it
+  std::size_t journal_bytes = 0;  // 0: memory/16, at most 64 MiB; else 64 KiB..16 GiB; -q N
+  std::chrono::milliseconds heartbeat_interval{200};    // 10 ms..60 s
+  std::chrono::milliseconds dead_after{1000};           // silence that ends a link; 20 ms..10 min
+  std::chrono::milliseconds connect_timeout{1000};      // 50 ms..60 s
+  std::chrono::milliseconds reconnect_delay_min{100};   // first pause between attempts; 10 ms..60 s
+  std::chrono::milliseconds reconnect_delay_max{1000};  // it doubles up to this; 10 ms..10 min
+  std::chrono::milliseconds join_timeout{3000};  // wait for a peer, then start alone; 0..10 min
+  std::chrono::milliseconds takeover_grace{80};  // a closed link is looked for so long; 0..10 min
+  std::chrono::milliseconds batch_interval{1};   // least time between two batches; 0..1 s
+  std::chrono::milliseconds clock_skew_max{60000};  // refuse a peer off by more; 10 ms..24 h
+  bool insecure = false;  // take an unauthenticated peer that is not on this host
+  friend bool operator==(const replication_options&, const replication_options&) = default;
+};
+
+// YAML `log`.
+struct log_options {
+  int verbosity = 0;  // 0..2; -v: 1 (connections, roles in detail), -vv: 2 (commands and frames)
+  std::string file;   // empty: standard error
+  friend bool operator==(const log_options&, const log_options&) = default;
+};
+
+// YAML `process`.
+struct process_options {
+  bool daemonize = false;    // -d
+  std::string user;          // -u; only as root
+  std::string pid_file;      // -P
+  bool core_dumps = false;   // -r
+  bool lock_memory = false;  // -k
+  friend bool operator==(const process_options&, const process_options&) = default;
+};
+
+struct options {
+  listen_options listen;
+  cache_options cache;
+  worker_options workers;
+  replication_options replication;
+  log_options log;
+  process_options process;
+  friend bool operator==(const options&, const options&) = default;
+};
+
+}  // namespace tandem::config

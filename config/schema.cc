@@ -1,0 +1,403 @@
+#include "config/schema.h"
+
+#include <algorithm>
+#include <array>
+
+#include "common/base/check.h"
+#include "config/binding.h"
+
+namespace tandem::config {
+namespace {
+
+using binding::bind;
+
+template <auto Member>
+constexpr key in_listen(key k) {
+  k.section = "listen";
+  return bind<&options::listen, Member>(k);
+}
+template <auto Member>
+constexpr key in_cache(key k) {
+  k.section = "cache";
+  return bind<&options::cache, Member>(k);
+}
+template <auto Member>
+constexpr key in_workers(key k) {
+  k.section = "workers";
+  return bind<&options::workers, Member>(k);
+}
+template <auto Member>
+constexpr key in_replication(key k) {
+  k.section = "replication";
+  return bind<&options::replication, Member>(k);
+}
+template <auto Member>
+constexpr key in_log(key k) {
+  k.section = "log";
+  return bind<&options::log, Member>(k);
+}
+template <auto Member>
+constexpr key in_process(key k) {
+  k.section = "process";
+  return bind<&options::process, Member>(k);
+}
+
+constexpr std::int64_t kib = 1024, mib = kib * 1024, gib = mib * 1024, tib = gib * 1024;
+constexpr std::int64_t second = 1000, minute = 60 * second, hour = 60 * minute;
+
+using L = listen_options;
+using C = cache_options;
+using W = worker_options;
+using R = replication_options;
+using G = log_options;
+using P = process_options;
+
+constexpr std::array keys = {
+    in_listen<&L::addresses>(
+        {.name = "addresses",
+         .type = kind::addresses,
+         .max = 64,
+         .example = "127.0.0.1",
+         .description =
+             "The addresses that clients connect to. An empty list means every address of this "
+             "host, over IPv4 and IPv6. Whoever can reach them can read and change the whole "
+             "cache, so on a host with a public address name the private one."}),
+    in_listen<&L::port>({.name = "port",
+                         .type = kind::integer,
+                         .min = 1,
+                         .max = 65535,
+                         .example = "11211",
+                         .description = "The TCP port of every address that names none. There is "
+                                        "no UDP port."}),
+    in_listen<&L::backlog>(
+        {.name = "backlog",
+         .type = kind::integer,
+         .min = 1,
+         .max = 65535,
+         .example = "1024",
+         .description =
+             "How many connections may wait in the kernel to be accepted; the kernel caps it at "
+             "net.core.somaxconn. When it is full, new clients see a delay of a second or more."}),
+    in_listen<&L::connections_max>(
+        {.name = "connections_max",
+         .type = kind::integer,
+         .min = 1,
+         .max = 1048576,
+         .example = "1024",
+         .description = "How many clients may be connected at once. Each takes a file descriptor "
+                        "and a few KiB outside cache.memory; one more than this is refused with an "
+                        "error and closed."}),
+    in_listen<&L::reuse_port>(
+        {.name = "reuse_port",
+         .type = kind::boolean,
+         .example = "false",
+         .description =
+             "Open the client port with SO_REUSEPORT, so that a second process may open it while "
+             "this one runs. Two caches behind one port give clients answers from either: use it "
+             "only for a hand-over by a supervisor that knows what it does."}),
+
+    in_cache<&C::memory_bytes>(
+        {.name = "memory",
+         .type = kind::size,
+         .min = mib,
+         .max = 16 * tib,
+         .example = "64MiB",
+         .description =
+             "The memory of the cache. Everything counts: items, index, tombstones and the "
+             "replication journal. When it is full the least useful items are evicted (see evict). "
+             "Give both nodes the same, or the smaller one evicts what the larger one keeps."}),
+    in_cache<&C::item_size_max>(
+        {.name = "item_size_max",
+         .type = kind::size,
+         .min = kib,
+         .max = gib,
+         .example = "1MiB",
+         .description = "The largest item, key and value together. A larger store is answered "
+                        "'SERVER_ERROR object too large for cache'. At most cache.memory; give "
+                        "both nodes the same, or large items exist on one of them only."}),
+    in_cache<&C::evict>(
+        {.name = "evict",
+         .type = kind::boolean,
+         .example = "true",
+         .description = "Make room by evicting items when the memory is full. With false a store "
+                        "is answered 'SERVER_ERROR out of memory' instead, here and for what the "
+                        "peer sends, so that a full node can fall behind its peer."}),
+
+    in_workers<&W::threads>(
+        {.name = "threads",
+         .type = kind::integer,
+         .min = 0,
+         .max = 256,
+         .example = "4",
+         .description = "How many threads serve clients; 0 means one for each core. More threads "
+                        "than cores make latency worse."}),
+    in_workers<&W::requests_per_event>(
+        {.name = "requests_per_event",
+         .type = kind::integer,
+         .min = 1,
+         .max = 100000,
+         .example = "20",
+         .description = "How many requests of one connection are served before the thread turns to "
+                        "the next. A small number is fair to many clients; a large one is faster "
+                        "for a few that pipeline."}),
+
+    in_replication<&R::enabled>(
+        {.name = "enabled",
+         .type = kind::boolean,
+         .example = "true",
+         .description = "Replicate to a peer. With false there is no replication port and no link, "
+                        "and peer has no effect: a plain cache without a twin."}),
+    in_replication<&R::peer>(
+        {.name = "peer",
+         .type = kind::address,
+         .optional = true,
+         .example = "10.0.0.2:11212",
+         .description =
+             "The other node. Without it this node waits for a peer to connect; name it on one "
+             "node or on both. A peer without a port is reached at replication.port. The link "
+             "carries every key and value: keep it on a private network."}),
+    in_replication<&R::listen_addresses>(
+        {.name = "listen_addresses",
+         .type = kind::addresses,
+         .max = 64,
+         .example = "10.0.0.1",
+         .description = "The addresses that the peer connects to. An empty list means the clients' "
+                        "addresses (listen.addresses). Best is an address that clients cannot "
+                        "reach."}),
+    in_replication<&R::port>(
+        {.name = "port",
+         .type = kind::integer,
+         .min = 1,
+         .max = 65535,
+         .example = "11212",
+         .description = "The TCP port of the link, on this node and on the peer."}),
+    in_replication<&R::listen_port>(
+        {.name = "listen_port",
+         .type = kind::integer,
+         .min = 1,
+         .max = 65535,
+         .optional = true,
+         .example = "11213",
+         .description = "The port of the link on this node, where it differs from the peer's, as "
+                        "with two nodes on one host. Unset: replication.port."}),
+    in_replication<&R::cluster>(
+        {.name = "cluster",
+         .type = kind::string,
+         .min = 1,
+         .max = 64,
+         .example = "memtandem",
+         .description = "A name that both nodes must agree on. It keeps a mistyped address from "
+                        "merging two caches that have nothing to do with each other; it is no "
+                        "secret."}),
+    in_replication<&R::node_id>(
+        {.name = "node_id",
+         .type = kind::integer,
+         .min = 0,
+         .max = 7,
+         .optional = true,
+         .example = "1",
+         .description = "The number of this node in versions and CAS tokens; it must differ from "
+                        "the peer's. Unset: chosen at start and changed if the peer has it. In a "
+                        "tie the lower number stays master."}),
+    in_replication<&R::journal_bytes>(
+        {.name = "journal",
+         .type = kind::size,
+         .min = 64 * kib,
+         .max = 16 * gib,
+         .zero = true,
+         .example = "64MiB",
+         .description =
+             "The memory of the journal, which remembers the keys that a peer has yet to receive: "
+             "about 264 bytes for a key of 250 bytes, whatever the size of its value. If a peer "
+             "stays away for longer than it reaches, the cache is scanned on its return instead, "
+             "which costs time and traffic but loses nothing. 0 means a sixteenth of cache.memory, "
+             "at most 64MiB. It counts in cache.memory."}),
+    in_replication<&R::heartbeat_interval>(
+        {.name = "heartbeat_interval",
+         .type = kind::duration,
+         .min = 10,
+         .max = minute,
+         .example = "200ms",
+         .description = "How often each node shows its peer that it lives."}),
+    in_replication<&R::dead_after>(
+        {.name = "dead_after",
+         .type = kind::duration,
+         .min = 20,
+         .max = 10 * minute,
+         .example = "1s",
+         .description =
+             "A peer that was silent for so long is taken for dead: the link is closed and a slave "
+             "in sync becomes master. Longer than heartbeat_interval, better three times as long. "
+             "A short time fails over fast, and also when the network or a virtual machine merely "
+             "pauses."}),
+    in_replication<&R::connect_timeout>(
+        {.name = "connect_timeout",
+         .type = kind::duration,
+         .min = 50,
+         .max = minute,
+         .example = "1s",
+         .description = "How long one attempt to connect to the peer may take."}),
+    in_replication<&R::reconnect_delay_min>(
+        {.name = "reconnect_delay_min",
+         .type = kind::duration,
+         .min = 10,
+         .max = minute,
+         .example = "100ms",
+         .description = "The pause after the first failed attempt to connect; it doubles with each "
+                        "further one."}),
+    in_replication<&R::reconnect_delay_max>(
+        {.name = "reconnect_delay_max",
+         .type = kind::duration,
+         .min = 10,
+         .max = 10 * minute,
+         .example = "1s",
+         .description = "The longest pause between two attempts, which go on for ever. It is also "
+                        "about how late a returned peer may be noticed."}),
+    in_replication<&R::join_timeout>(
+        {.name = "join_timeout",
+         .type = kind::duration,
+         .min = 0,
+         .max = 10 * minute,
+         .example = "3s",
+         .description = "How long a starting node waits for its peer before it serves clients "
+                        "alone. If it is too short, a node started while the network is still "
+                        "coming up serves an empty cache beside a full one; 0 does not wait."}),
+    in_replication<&R::takeover_grace>(
+        {.name = "takeover_grace",
+         .type = kind::duration,
+         .min = 0,
+         .max = 10 * minute,
+         .example = "80ms",
+         .description =
+             "How long a slave whose link was closed (not silent: that is dead_after) looks "
+             "for its master before it takes over; a refused connection ends the wait at "
+             "once. It goes on serving meanwhile. Over a slow network it should be more "
+             "than three round trips, or a broken connection is taken for a dead master."}),
+    in_replication<&R::batch_interval>(
+        {.name = "batch_interval",
+         .type = kind::duration,
+         .min = 0,
+         .max = second,
+         .example = "1ms",
+         .description =
+             "The least time between two batches to the peer. A longer time saves packets and "
+             "sends a key that changes often only once; what a crash can lose grows by as much."}),
+    in_replication<&R::clock_skew_max>(
+        {.name = "clock_skew_max",
+         .type = kind::duration,
+         .min = 10,
+         .max = 24 * hour,
+         .example = "1m",
+         .description =
+             "A peer whose clock differs from ours by more is refused, with a log line. The later "
+             "of two writes wins by these clocks, and items expire by them: run NTP on both "
+             "nodes."}),
+    in_replication<&R::insecure>(
+        {.name = "insecure",
+         .type = kind::boolean,
+         .example = "false",
+         .description =
+             "Accept a peer on another host although the link is not authenticated. Whoever "
+             "reaches the replication port can then read, change and delete everything. Only on a "
+             "network that is closed by other means."}),
+
+    in_log<&G::verbosity>(
+        {.name = "verbosity",
+         .type = kind::integer,
+         .min = 0,
+         .max = 2,
+         .example = "1",
+         .description = "0: starts, stops, role changes and problems. 1: connections and roles in "
+                        "detail as well. 2: every command and frame too, which is slow and puts "
+                        "keys in the log."}),
+    in_log<&G::file>({.name = "file",
+                      .type = kind::string,
+                      .max = 4095,
+                      .example = "/var/log/memtandem/memtandem.log",
+                      .description =
+                          "The file that the log is appended to. Empty: standard error, which is "
+                          "lost after process.daemonize."}),
+
+    in_process<&P::daemonize>(
+        {.name = "daemonize",
+         .type = kind::boolean,
+         .example = "false",
+         .description = "Go to the background and detach from the terminal. Not under systemd or "
+                        "in a container: they would take it for an exit."}),
+    in_process<&P::user>(
+        {.name = "user",
+         .type = kind::string,
+         .max = 255,
+         .example = "memtandem",
+         .description = "The user to become once the ports are open. Needed when started as root "
+                        "and without effect otherwise; empty: stay who we are."}),
+    in_process<&P::pid_file>(
+        {.name = "pid_file",
+         .type = kind::string,
+         .max = 4095,
+         .example = "/run/memtandem/memtandem.pid",
+         .description = "The file that the process id is written to, and removed from at the end. "
+                        "Empty: none."}),
+    in_process<&P::core_dumps>(
+        {.name = "core_dumps",
+         .type = kind::boolean,
+         .example = "false",
+         .description = "Raise the limit of core files to the maximum. A core file holds every "
+                        "cached value."}),
+    in_process<&P::lock_memory>(
+        {.name = "lock_memory",
+         .type = kind::boolean,
+         .example = "false",
+         .description = "Lock all memory, so that the cache is never swapped out. Needs a memlock "
+                        "limit above cache.memory, or the start fails."}),
+};
+
+constexpr std::array section_table = {
+    section{"listen", "Where clients connect."},
+    section{"cache", "What is kept, and how much of it."},
+    section{"workers", "The threads that serve clients."},
+    section{"replication", "The twin: the link to the other node."},
+    section{"log", "What is logged, and where to."},
+    section{"process", "The process itself."},
+};
+
+}  // namespace
+
+std::string key::path() const {
+  return std::string(section) + "." + std::string(name);
+}
+
+std::string key::variable() const {
+  std::string result = "MEMTANDEM_" + std::string(section) + "_" + std::string(name);
+  for (char& c : result)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  return result;
+}
+
+std::span<const key> schema() {
+  return keys;
+}
+std::span<const section> sections() {
+  return section_table;
+}
+
+const key* find_key(std::string_view section_name, std::string_view name) {
+  const auto found = std::find_if(keys.begin(), keys.end(), [&](const key& k) {
+    return k.section == section_name && k.name == name;
+  });
+  return found == keys.end() ? nullptr : &*found;
+}
+
+const key& key_at(std::string_view path) {
+  const std::size_t dot = path.find('.');
+  CHECK(dot != std::string_view::npos);
+  const key* const found = find_key(path.substr(0, dot), path.substr(dot + 1));
+  CHECK(found != nullptr);
+  return *found;
+}
+
+std::size_t index_of(const key& which) {
+  return static_cast<std::size_t>(&which - keys.data());
+}
+
+}  // namespace tandem::config

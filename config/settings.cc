@@ -1,0 +1,187 @@
+#include "config/settings.h"
+
+#include <algorithm>
+
+#include "config/error.h"
+#include "config/text.h"
+
+namespace tandem::config {
+namespace {
+
+// In a file the position does not say which key is meant; a variable's or a flag's name does.
+std::string complaint(const key& which, const origin& at, const std::string& text) {
+  const std::string name = at.from == source::file ? which.path() + ": " : "";
+  return at.where.empty() ? which.path() + ": " + text : at.where + ": " + name + text;
+}
+
+std::vector<endpoint> resolved(const std::vector<std::string>& addresses, std::uint16_t port) {
+  std::vector<endpoint> result;
+  for (const std::string& address : addresses) {
+    endpoint where;
+    // Only addresses that parse_list accepted get here.
+    if (!parse_endpoint(address, where).empty()) continue;
+    if (where.port == 0) where.port = port;
+    where.host = lower(where.host);
+    result.push_back(where);
+  }
+  if (addresses.empty()) result.push_back({.host = "", .port = port});
+  return result;
+}
+
+bool clash(const endpoint& a, const endpoint& b) {
+  return a.port == b.port && (a.host.empty() || b.host.empty() || a.host == b.host);
+}
+
+}  // namespace
+
+void settings::set(const key& which, const value& what, source from, std::string where) {
+  which.set(opts_, what);
+  origins_[index_of(which)] = {.from = from, .where = std::move(where), .broken = false};
+}
+
+void settings::set_broken(const key& which, const std::string& message, source from,
+                          std::string where) {
+  origin& at = origins_[index_of(which)];
+  at = {.from = from, .where = std::move(where), .broken = true};
+  fail(complaint(which, at, message));
+}
+
+void settings::apply(const key& which, const parsed& result, source from, std::string where) {
+  if (result.error.empty())
+    set(which, result.result, from, std::move(where));
+  else
+    set_broken(which, result.error, from, std::move(where));
+}
+
+void settings::set_text(const key& which, std::string_view text, source from, std::string where) {
+  apply(which, parse_value(which, text), from, std::move(where));
+}
+
+void settings::set_list(const key& which, std::vector<std::string> entries, source from,
+                        std::string where) {
+  apply(which, parse_list(which, std::move(entries)), from, std::move(where));
+}
+
+// File names, keys and arguments come from outside; a line break in one must not look like a
+// message.
+void settings::fail(std::string line) {
+  for (char& c : line)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  if (line.size() > error_bytes_max) line.replace(error_bytes_max, std::string::npos, "...");
+  if (errors_.size() < errors_max)
+    errors_.push_back(std::move(line));
+  else
+    ++errors_left_out_;
+}
+
+bool settings::usable(std::string_view path) const {
+  return !origin_of(key_at(path)).broken;
+}
+
+void settings::fail_pair(std::string_view path, std::string_view other,
+                         const std::string& relation) {
+  if (!usable(path) || !usable(other)) return;
+  const key* blamed = &key_at(path);
+  const key* against = &key_at(other);
+  const bool swap = origin_of(*against).from > origin_of(*blamed).from;
+  const std::string text = std::string(path) + " (" + to_yaml(*blamed, blamed->get(opts_)) + ") " +
+                           relation + " " + std::string(other) + " (" +
+                           to_yaml(*against, against->get(opts_)) + ")";
+  const origin& at = origin_of(swap ? *against : *blamed);
+  fail(at.where.empty() ? text : at.where + ": " + text);
+}
+
+void settings::check_times() {
+  const replication_options& r = opts_.replication;
+  if (r.dead_after <= r.heartbeat_interval)
+    fail_pair("replication.dead_after", "replication.heartbeat_interval", "must be longer than");
+  if (r.reconnect_delay_min > r.reconnect_delay_max)
+    fail_pair("replication.reconnect_delay_min", "replication.reconnect_delay_max",
+              "must not be longer than");
+}
+
+void settings::check_sizes() {
+  if (opts_.cache.item_size_max > opts_.cache.memory_bytes)
+    fail_pair("cache.item_size_max", "cache.memory", "must not be larger than");
+  if (opts_.replication.enabled && opts_.replication.journal_bytes >= opts_.cache.memory_bytes)
+    fail_pair("replication.journal", "cache.memory", "must be smaller than");
+}
+
+// Two sockets on one address and port: the second bind would fail, after the ports are half open.
+void settings::check_addresses() {
+  const replication_options& r = opts_.replication;
+  const auto twice = [&](std::string_view path, const std::vector<endpoint>& all) {
+    if (!usable(path)) return;
+    for (std::size_t i = 1; i < all.size(); ++i)
+      if (std::find(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(i), all[i]) !=
+          all.begin() + static_cast<std::ptrdiff_t>(i))
+        fail(complaint(key_at(path), origin_of(key_at(path)),
+                       "'" + format_endpoint(all[i]) + "' is listed twice"));
+  };
+  const auto clients = resolved(opts_.listen.addresses, opts_.listen.port);
+  twice("listen.addresses", clients);
+  if (!r.enabled) return;
+  const std::uint16_t port = r.listen_port.value_or(r.port);
+  std::vector<endpoint> links = resolved(r.listen_addresses, port);
+  twice("replication.listen_addresses", links);
+  if (r.listen_addresses.empty()) {
+    // The clients' hosts, at the link's own port.
+    links = clients;
+    for (endpoint& link : links) link.port = port;
+  }
+  for (const endpoint& link : links)
+    for (const endpoint& client : clients)
+      if (clash(link, client)) {
+        fail_ports(r.listen_port ? "replication.listen_port" : "replication.port", link.port);
+        return;
+      }
+}
+
+void settings::fail_ports(std::string_view link_key, std::uint16_t port) {
+  const key* blamed = &key_at(link_key);
+  for (const std::string_view path :
+       {link_key, std::string_view("listen.port"), std::string_view("listen.addresses"),
+        std::string_view("replication.listen_addresses")}) {
+    if (!usable(path)) return;
+    // The defaults do not clash, so the one set in the highest layer is what to change.
+    if (origin_of(key_at(path)).from > origin_of(*blamed).from) blamed = &key_at(path);
+  }
+  fail(complaint(*blamed, origin_of(*blamed),
+                 "port " + std::to_string(port) +
+                     " would be opened both for clients and for the link: change listen.port or " +
+                     std::string(link_key)));
+}
+
+void settings::check_link() {
+  const replication_options& r = opts_.replication;
+  const key& peer = key_at("replication.peer");
+  if (!r.peer) return;
+  if (!r.enabled)
+    warn(complaint(peer, origin_of(peer), "has no effect while replication.enabled is false"));
+  else if (!r.insecure && !is_loopback(r.peer->host)) {
+    std::string text = complaint(
+        peer, origin_of(peer),
+        "the link to '" + r.peer->host +
+            "' is not authenticated: whoever reaches the replication port can read and change the "
+            "cache; replication.insecure: true says that this is meant");
+    // Repcached's flags know no such word; a file does.
+    if (origin_of(peer).from == source::file)
+      fail(std::move(text));
+    else
+      warn(std::move(text));
+  }
+}
+
+void settings::finish() {
+  check_times();
+  check_sizes();
+  check_addresses();
+  check_link();
+  if (errors_left_out_ > 0)
+    errors_.push_back("and " + std::to_string(errors_left_out_) + " errors more");
+  if (!errors_.empty()) throw config_error(std::move(errors_));
+  replication_options& r = opts_.replication;
+  if (r.peer && r.peer->port == 0) r.peer->port = r.port;
+}
+
+}  // namespace tandem::config

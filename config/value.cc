@@ -1,0 +1,207 @@
+// Texts to values and back, by the kind of the key.
+#include <algorithm>
+
+#include "config/schema.h"
+#include "config/text.h"
+
+namespace tandem::config {
+namespace {
+
+constexpr std::string_view address_forms = "HOST, HOST:PORT, IPV6 or [IPV6]:PORT";
+
+// What was given, fit for one line of a terminal.
+std::string shown(std::string_view text) {
+  constexpr std::size_t shown_bytes_max = 80;
+  std::string result = "'";
+  for (const char c : text.substr(0, shown_bytes_max))
+    result += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+  return result + (text.size() > shown_bytes_max ? "...'" : "'");
+}
+
+std::string number_text(const key& which, std::int64_t number) {
+  if (which.type == kind::size) return format_size(number);
+  if (which.type == kind::duration) return format_duration(number);
+  return std::to_string(number);
+}
+
+std::string permitted(const key& which) {
+  return " (allowed: " + allowed(which) + ")";
+}
+
+parsed refuse(std::string error) {
+  return {.result = {}, .error = std::move(error)};
+}
+parsed accept(value what) {
+  return {.result = std::move(what), .error = {}};
+}
+
+parsed in_range(const key& which, std::int64_t number, std::string_view text) {
+  if ((number < which.min || number > which.max) && !(which.zero && number == 0))
+    return refuse(std::string(text) + " is out of range" + permitted(which));
+  return accept(number);
+}
+
+parsed parse_boolean(const key& which, std::string_view text) {
+  const std::string word = lower(text);
+  if (word == "true" || word == "yes" || word == "on") return accept(true);
+  if (word == "false" || word == "no" || word == "off") return accept(false);
+  return refuse(shown(text) + " is neither true nor false" + permitted(which));
+}
+
+parsed parse_whole(const key& which, std::string_view text) {
+  if (const auto number = parse_integer(text)) return in_range(which, *number, text);
+  const std::string_view digits = text.substr(text.starts_with('-') ? 1 : 0);
+  const bool number = !digits.empty() && std::all_of(digits.begin(), digits.end(),
+                                                     [](char c) { return c >= '0' && c <= '9'; });
+  return refuse(shown(text) + (number ? " is out of range" : " is not a whole number") +
+                permitted(which));
+}
+
+parsed parse_measure(const key& which, std::string_view text) {
+  const bool size = which.type == kind::size;
+  const quantity q = size ? parse_size(text) : parse_duration(text);
+  const std::string_view noun = size ? "a size" : "a duration";
+  switch (q.status) {
+    case quantity_status::ok:
+      return in_range(which, q.number, text);
+    case quantity_status::needs_unit:
+      return refuse(shown(text) + " needs a unit, such as " + std::string(which.example) +
+                    permitted(which));
+    case quantity_status::unknown_unit:
+      return refuse(shown(text) + " has the unknown unit '" + q.unit + "' (units: " +
+                    (size ? "B, KiB or k, MiB or m, GiB or g, TiB or t" : "ms, s, m, h") + ")");
+    case quantity_status::too_large:
+      return refuse(shown(text) + " is out of range" + permitted(which));
+    case quantity_status::malformed:
+      break;
+  }
+  return refuse(shown(text) + " is not " + std::string(noun) + " such as " +
+                std::string(which.example) + permitted(which));
+}
+
+parsed parse_string(const key& which, std::string_view text) {
+  const bool control = std::any_of(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+  });
+  if (control) return refuse(shown(text) + " contains a control character");
+  if (!is_utf8(text)) return refuse("the value is not UTF-8");
+  const auto size = static_cast<std::int64_t>(text.size());
+  if (size < which.min || size > which.max)
+    return refuse(shown(text) + " has " + std::to_string(size) + " bytes" + permitted(which));
+  return accept(std::string(text));
+}
+
+parsed parse_address(std::string_view text) {
+  endpoint where;
+  if (const std::string wrong = parse_endpoint(text, where); !wrong.empty())
+    return refuse(shown(text) + " is not an address: " + wrong +
+                  " (allowed: " + std::string(address_forms) + ")");
+  return accept(where);
+}
+
+}  // namespace
+
+parsed parse_list(const key& which, std::vector<std::string> entries) {
+  if (static_cast<std::int64_t>(entries.size()) > which.max)
+    return refuse(std::to_string(entries.size()) + " addresses are too many" + permitted(which));
+  for (const std::string& entry : entries)
+    if (parsed one = parse_address(entry); !one.error.empty()) return refuse(std::move(one.error));
+  return accept(std::move(entries));
+}
+
+parsed parse_value(const key& which, std::string_view text) {
+  if (which.type != kind::string) text = trim(text);
+  if (which.optional && text.empty()) return accept(std::monostate{});
+  switch (which.type) {
+    case kind::boolean:
+      return parse_boolean(which, text);
+    case kind::integer:
+      return parse_whole(which, text);
+    case kind::size:
+    case kind::duration:
+      return parse_measure(which, text);
+    case kind::string:
+      return parse_string(which, text);
+    case kind::address:
+      return parse_address(text);
+    case kind::addresses:
+      return parse_list(which, split_list(text));
+  }
+  return refuse("unknown kind");
+}
+
+std::string allowed(const key& which) {
+  switch (which.type) {
+    case kind::boolean:
+      return "true or false";
+    case kind::integer:
+    case kind::size:
+    case kind::duration:
+      return (which.zero ? "0 or " : "") + number_text(which, which.min) + ".." +
+             number_text(which, which.max);
+    case kind::string:
+      return std::to_string(which.min) + ".." + std::to_string(which.max) + " bytes";
+    case kind::address:
+      return std::string(address_forms);
+    case kind::addresses:
+      return "at most " + std::to_string(which.max) + " of " + std::string(address_forms);
+  }
+  return {};
+}
+
+std::string expected(const key& which) {
+  const auto noun = [&]() -> std::string_view {
+    switch (which.type) {
+      case kind::boolean:
+        return "a switch";
+      case kind::integer:
+        return "a whole number";
+      case kind::size:
+        return "a size";
+      case kind::duration:
+        return "a duration";
+      case kind::string:
+        return "a text";
+      case kind::address:
+        return "an address";
+      case kind::addresses:
+        return "a list of addresses";
+    }
+    return {};
+  };
+  return std::string(noun()) + permitted(which);
+}
+
+std::string quoted(std::string_view text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result + '"';
+}
+
+std::string to_yaml(const key& which, const value& what) {
+  if (std::holds_alternative<std::monostate>(what)) return "null";
+  switch (which.type) {
+    case kind::boolean:
+      return std::get<bool>(what) ? "true" : "false";
+    case kind::integer:
+    case kind::size:
+    case kind::duration:
+      return number_text(which, std::get<std::int64_t>(what));
+    case kind::string:
+      return quoted(std::get<std::string>(what));
+    case kind::address:
+      return quoted(format_endpoint(std::get<endpoint>(what)));
+    case kind::addresses: {
+      std::string list;
+      for (const std::string& entry : std::get<std::vector<std::string>>(what))
+        list += (list.empty() ? "" : ", ") + quoted(entry);
+      return "[" + list + "]";
+    }
+  }
+  return {};
+}
+
+}  // namespace tandem::config
