@@ -1,0 +1,183 @@
+#include "proxy/daemon.h"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <random>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "proxy/clock.h"
+#include "proxy/log.h"
+
+namespace tandem::proxy {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds house_interval{100};
+constexpr unsigned status_every_rounds = 10;  // of housekeeping
+// How long a stopping node gives its peer to take what it has not yet.
+constexpr milliseconds drain_timeout{1000};
+constexpr milliseconds drain_step{2};
+constexpr std::size_t journal_bytes_max = std::size_t{64} << 20;
+constexpr std::size_t journal_memory_part = 16;
+
+std::uint64_t random_id() {
+  std::random_device source;
+  std::uniform_int_distribution<std::uint64_t> any(1);
+  return any(source);
+}
+
+unsigned thread_count(const config::options& options) {
+  if (options.workers.threads > 0) return options.workers.threads;
+  return std::max(1U, std::thread::hardware_concurrency());
+}
+
+std::size_t journal_bytes(const config::options& options) {
+  if (options.replication.journal_bytes > 0) return options.replication.journal_bytes;
+  return std::min(options.cache.memory_bytes / journal_memory_part, journal_bytes_max);
+}
+
+service::store_options store_options_of(const config::options& options, std::size_t journal) {
+  service::store_options to;
+  to.memory_bytes = options.cache.memory_bytes;
+  to.shards =
+      service::shard_count_for(thread_count(options), to.memory_bytes, options.cache.item_size_max);
+  to.item_size_max = options.cache.item_size_max;
+  to.evict = options.cache.evict;
+  to.journal_bytes = journal;
+  to.node_id = options.replication.node_id.value_or(0);
+  return to;
+}
+
+}  // namespace
+
+daemon::daemon(const config::options& options, peer_trust trust, const notifier& manager)
+    : options_(options),
+      manager_(manager),
+      run_id_(random_id()),
+      journal_bytes_(journal_bytes(options)),
+      started_(now().steady),
+      data_(store_options_of(options, journal_bytes_)) {
+  service::connection_limits limits;
+  limits.requests_per_event = options.workers.requests_per_event;
+  const unsigned threads = thread_count(options);
+  for (unsigned i = 0; i < threads; ++i) {
+    workers_.push_back(std::make_unique<worker>(data_, *this, counts_, serving_, limits));
+    counters_.push_back(&workers_.back()->statistics());
+  }
+  listener_ = std::make_unique<listener>(context_, options.listen, workers_, counts_);
+  if (!options.replication.enabled) return;
+  const auto& own = options.replication.listen_addresses;
+  link_ =
+      std::make_unique<peer_link>(options.replication, own.empty() ? options.listen.addresses : own,
+                                  trust, run_id_, data_, [this](bool open) { serve(open); });
+}
+
+// The workers call the link; they end first, whatever way this is reached.
+daemon::~daemon() {
+  for (const auto& each : workers_) each->stop();
+}
+
+void daemon::run(const std::function<void()>& started) {
+  watch_signals();
+  for (unsigned i = 0; i < workers_.size(); ++i) {
+    workers_[i]->start(i);
+    loops_.add([w = workers_[i].get()](std::function<void()> call) { w->post(std::move(call)); });
+  }
+  if (link_) {
+    link_->start();
+    loops_.add([this](std::function<void()> call) { link_->post(std::move(call)); });
+  } else {
+    serve(true);
+  }
+  keep_house();
+  if (manager_.watchdog_period().count() > 0) beat();
+  // Ready once the link has decided what this node is: a master's client port is open by then.
+  const std::function<void()> ready = [this, &started] {
+    started();
+    manager_.send("READY=1\nSTATUS=starting");
+  };
+  const auto post_ready = [this, &ready] { asio::post(context_, ready); };
+  if (link_)
+    link_->post(post_ready);
+  else
+    post_ready();
+  context_.run();
+  stop();
+}
+
+// Called in the link's thread. From now on no request is executed; the rest, sockets included, is
+// the control thread's.
+void daemon::serve(bool open) {
+  serving_.store(open, std::memory_order_release);
+  asio::post(context_, [this, open] { listener_->serve(open); });
+}
+
+void daemon::watch_signals() {
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGHUP}) signals_.add(signal);
+  wait_for_signal();
+}
+
+void daemon::wait_for_signal() {
+  signals_.async_wait([this](error_code ec, int signal) {
+    if (ec) return;
+    if (signal != SIGHUP) {
+      spdlog::info("stopping: signal {}", signal);
+      return context_.stop();
+    }
+    reopen_log();
+    spdlog::info("the log is open again");
+    wait_for_signal();
+  });
+}
+
+void daemon::keep_house() {
+  data_.housekeep(now());
+  if (manager_.wanted() && house_rounds_++ % status_every_rounds == 0) report_status();
+  house_timer_.expires_after(house_interval);
+  house_timer_.async_wait([this](error_code ec) {
+    if (!ec) keep_house();
+  });
+}
+
+void daemon::report_status() {
+  std::string sentence = status_sentence();
+  if (sentence == said_status_) return;
+  said_status_ = std::move(sentence);
+  manager_.send("STATUS=" + said_status_);
+}
+
+// Twice as often as sd_watchdog_enabled(3) asks, so that one late beat is no alarm.
+void daemon::beat() {
+  if (loops_.beat()) manager_.send("WATCHDOG=1");
+  beat_timer_.expires_after(manager_.watchdog_period() / 4);
+  beat_timer_.async_wait([this](error_code ec) {
+    if (!ec) beat();
+  });
+}
+
+// Clients first, then what the peer has not got yet, then the peer.
+void daemon::stop() {
+  manager_.send("STOPPING=1\nSTATUS=stopping");
+  serving_.store(false, std::memory_order_release);
+  listener_->serve(false);
+  for (const auto& each : workers_) each->stop();
+  if (!link_) return;
+  drain_link();
+  link_->stop();
+}
+
+// The journal is gone with the process: a peer that is there is given a moment to take the rest.
+void daemon::drain_link() const {
+  for (auto waited = milliseconds(0); waited < drain_timeout; waited += drain_step) {
+    const replication::node_status status = link_->status();
+    if (!status.linked || status.lag_records == 0) return;
+    std::this_thread::sleep_for(drain_step);
+  }
+  spdlog::warn("replication: stopping although the peer has not taken everything");
+}
+
+}  // namespace tandem::proxy

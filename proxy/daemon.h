@@ -1,0 +1,85 @@
+// The composition root: store, workers, listener and link of one process, and what they tell each
+// other. Also what `stats` asks of the process (service::server).
+//
+// Threads: the control thread (run's caller) has signals, accepting, housekeeping and the service
+// manager; the workers have the clients; the link has the peer.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/service/server.h"
+#include "common/service/store.h"
+#include "config/options.h"
+#include "proxy/address.h"
+#include "proxy/asio.h"
+#include "proxy/connection_counts.h"
+#include "proxy/listener.h"
+#include "proxy/notify.h"
+#include "proxy/peer_link.h"
+#include "proxy/worker.h"
+
+namespace tandem::proxy {
+
+class daemon final : public service::server {
+ public:
+  // Allocates the store and opens the ports; throws start_error. No thread is running afterwards,
+  // so that the caller may still change the process's user.
+  daemon(const config::options& options, peer_trust trust, const notifier& manager);
+  ~daemon() override;
+
+  // Starts the threads, calls `started` in this one and returns after SIGTERM, SIGINT or SIGUSR1,
+  // when everything is closed.
+  void run(const std::function<void()>& started);
+  // After run(): see peer_link::looking_up.
+  bool looking_up() const noexcept { return link_ && link_->looking_up(); }
+
+  // --- service::server -------------------------------------------------------------------------
+  service::process_facts facts() const override;
+  const std::vector<service::worker_statistics*>& workers() const override { return counters_; }
+  std::vector<service::stat_row> settings() const override;
+  std::vector<service::stat_row> replication() const override;
+  std::vector<service::stat_row> connections() const override;
+  void set_verbosity(int level) override;
+  void reset_statistics() override { counts_.reset(); }
+  void mutated() override {
+    if (link_) link_->mutated();
+  }
+
+ private:
+  void serve(bool open);
+  void watch_signals();
+  void wait_for_signal();
+  void keep_house();
+  void report_status();
+  void beat();
+  void stop();
+  void drain_link() const;
+  std::string status_sentence() const;
+
+  const config::options options_;
+  const notifier& manager_;
+  const std::uint64_t run_id_;
+  const std::size_t journal_bytes_;
+  const steady_time started_;
+  service::store data_;
+  connection_counts counts_;
+  std::atomic<bool> serving_{false};
+  asio::io_context context_{1};
+  signal_set signals_{context_};
+  steady_timer house_timer_{context_};
+  steady_timer beat_timer_{context_};
+  std::vector<std::unique_ptr<worker>> workers_;
+  std::vector<service::worker_statistics*> counters_;
+  std::unique_ptr<listener> listener_;
+  std::unique_ptr<peer_link> link_;  // null: replication is off
+  loop_watch loops_;
+  unsigned house_rounds_ = 0;
+  std::string said_status_;
+};
+
+}  // namespace tandem::proxy

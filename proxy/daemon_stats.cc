@@ -1,0 +1,172 @@
+// What a daemon tells of itself: the rows of `stats` and its parts that only the process knows.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "proxy/clock.h"
+#include "proxy/daemon.h"
+#include "proxy/log.h"
+
+namespace tandem::proxy {
+namespace {
+
+using service::stat_row;
+
+// What one key takes of a journal at the most, and so what Repcached's -q counts: a key of 250
+// bytes and its entry's head.
+constexpr std::uint64_t journal_entry_bytes = 259;
+
+double seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
+
+const char* yes_no(bool value) {
+  return value ? "yes" : "no";
+}
+
+// Statistics are split at spaces by those who read them.
+std::string one_word(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) <= ' ' || c == '\x7f') c = '_';
+  return text.empty() ? "none" : text;
+}
+
+std::string joined(const std::vector<std::string>& texts) {
+  std::string all;
+  for (const std::string& text : texts) all += (all.empty() ? "" : ",") + text;
+  return all;
+}
+
+}  // namespace
+
+service::process_facts daemon::facts() const {
+  service::process_facts facts;
+  facts.pid = ::getpid();
+  facts.uptime_seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(now().steady - started_).count();
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  facts.rusage_user = seconds(usage.ru_utime);
+  facts.rusage_system = seconds(usage.ru_stime);
+  facts.connections_max = options_.listen.connections_max;
+  facts.connections_current = counts_.current();
+  facts.connections_total = counts_.total();
+  facts.connections_rejected = counts_.rejected();
+  facts.connection_structures = counts_.peak();
+  facts.listen_disabled = counts_.paused();
+  facts.accepting = listener_->accepting();
+  facts.threads = static_cast<unsigned>(workers_.size());
+  facts.verbosity = log_verbosity();
+  return facts;
+}
+
+// Where memcached has a setting and we have no such thing, the value is the one that says so.
+std::vector<stat_row> daemon::settings() const {
+  const config::listen_options& listen = options_.listen;
+  return {
+      {"tcpport", std::to_string(listen.port)},
+      {"udpport", "0"},
+      {"inter", listen.addresses.empty() ? "NULL" : joined(listen.addresses)},
+      {"umask", "700"},
+      {"growth_factor", "1.25"},
+      {"chunk_size", "48"},
+      {"num_threads_per_udp", std::to_string(workers_.size())},
+      {"reqs_per_event", std::to_string(options_.workers.requests_per_event)},
+      {"tcp_backlog", std::to_string(listen.backlog)},
+      {"hashpower_init", "0"},
+      {"slab_reassign", "no"},
+      {"slab_automove", "0"},
+      {"lru_crawler_sleep", "0"},
+      {"lru_crawler_tocrawl", "0"},
+      {"tail_repair_time", "0"},
+      {"hot_lru_pct", "0"},
+      {"warm_lru_pct", "0"},
+      {"hot_max_factor", "0.00"},
+      {"warm_max_factor", "0.00"},
+      {"temp_lru", "no"},
+      {"temporary_ttl", "0"},
+      {"replication", options_.replication.enabled ? "yes" : "no"},
+      {"replication_port",
+       std::to_string(options_.replication.listen_port.value_or(options_.replication.port))},
+  };
+}
+
+std::vector<stat_row> daemon::replication() const {
+  if (!link_) return {{"replication", "OFF"}};
+  const replication::node_status s = link_->status();
+  const std::string role(to_string(s.role));
+  const std::uint64_t journal_entries = journal_bytes_ / journal_entry_bytes;
+  std::vector<stat_row> rows = {
+      {"replication", role},
+      {"repcached_version", MEMTANDEM_VERSION},
+      {"repcached_qi_free",
+       std::to_string(journal_entries - std::min(journal_entries, s.lag_records))},
+      {"role", role},
+      {"peer", one_word(s.peer)},
+      {"link", s.linked ? "up" : "down"},
+      {"serving", yes_no(s.serving)},
+      {"peer_in_sync", yes_no(s.peer_in_sync)},
+      {"run_id", std::to_string(run_id_)},
+      {"last_disconnect", one_word(s.last_disconnect)},
+  };
+  const std::pair<const char*, std::uint64_t> numbers[] = {
+      {"term", s.term},
+      {"node_id", s.node_id},
+      {"lag_records", s.lag_records},
+      {"lag_bytes", s.lag_bytes},
+      {"lag_ms", s.lag_milliseconds},
+      {"sync_shards", s.shards},
+      {"sync_shards_done", s.scanned_shards},
+      {"records_sent", s.records_sent},
+      {"records_received", s.records_received},
+      {"records_applied", s.records_applied},
+      {"bytes_sent", s.bytes_sent},
+      {"bytes_received", s.bytes_received},
+      {"refused_by_floor", s.refused_by_floor},
+      {"refused_no_room", s.refused_no_room},
+      {"full_syncs_sent", s.full_syncs_sent},
+      {"resumes_sent", s.resumes_sent},
+      {"journal_overruns", s.journal_overruns},
+      {"connects", s.connects},
+      {"disconnects", s.disconnects},
+      {"promotions", s.promotions},
+  };
+  for (const auto& [name, value] : numbers) rows.emplace_back(name, std::to_string(value));
+  return rows;
+}
+
+std::vector<stat_row> daemon::connections() const {
+  std::vector<stat_row> rows;
+  const steady_time at = now().steady;
+  for (const auto& each : workers_) each->describe_sessions(rows, at);
+  return rows;
+}
+
+void daemon::set_verbosity(int level) {
+  set_log_verbosity(level);
+}
+
+// For `systemctl status`.
+std::string daemon::status_sentence() const {
+  if (!link_) return "serving, replication is off";
+  const replication::node_status s = link_->status();
+  const std::string lag = ", lag " + std::to_string(s.lag_milliseconds) + " ms";
+  switch (s.role) {
+    case replication::role_state::init:
+      return "looking for the peer " + s.peer;
+    case replication::role_state::syncing:
+      return "syncing from " + s.peer;
+    case replication::role_state::slave:
+      return "slave in sync with " + s.peer + lag;
+    case replication::role_state::master:
+      if (!s.linked) return "master, no peer";
+      return (s.peer_in_sync ? "master, in sync with " : "master, filling ") + s.peer + lag;
+  }
+  return "";
+}
+
+}  // namespace tandem::proxy

@@ -1,0 +1,166 @@
+#include "proxy/listener.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "proxy/address.h"
+#include "proxy/log.h"
+#include "proxy/start_error.h"
+
+namespace tandem::proxy {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds retry_interval{500};
+// Long enough for a descriptor to become free, too short for a client to notice.
+constexpr milliseconds breath{20};
+// Accepted in one go, before timers and other doors get their turn.
+constexpr int accepts_per_event = 64;
+constexpr std::string_view too_many = "ERROR Too many open connections\r\n";
+
+bool out_of_resources(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+}  // namespace
+
+listener::listener(asio::io_context& context, const config::listen_options& options,
+                   const std::vector<std::unique_ptr<worker>>& workers, connection_counts& counts)
+    : options_(options), workers_(workers), counts_(counts), retry_(context), breath_(context) {
+  for (const tcp::endpoint& where : listen_endpoints(options.addresses, options.port)) {
+    auto fresh = std::make_unique<door>(context, where);
+    error_code ec;
+    bind(*fresh, ec);
+    // Asked for every address on a host without IPv6.
+    if (options.addresses.empty() && where.protocol() == tcp::v6() && !doors_.empty() &&
+        (ec == asio::error::address_family_not_supported ||
+         ec == boost::system::errc::address_not_available))
+      continue;
+    if (ec) throw start_error("failed to listen on " + to_string(where) + ": " + ec.message());
+    doors_.push_back(std::move(fresh));
+  }
+}
+
+void listener::bind(door& which, error_code& ec) {
+  bind_acceptor(which.acceptor, which.where, options_.reuse_port, ec);
+  if (ec) return;
+  // Linux hands these on to what is accepted.
+  error_code ignored;
+  which.acceptor.set_option(tcp::no_delay(true), ignored);
+  which.acceptor.set_option(tcp_acceptor::keep_alive(true), ignored);
+}
+
+void listener::serve(bool open) {
+  if (open == serving_) return;
+  serving_ = open;
+  if (open) return open_doors();
+  accepting_.store(false, std::memory_order_relaxed);
+  retry_.cancel();
+  breath_.cancel();
+  paused_ = false;
+  for (const auto& each : doors_) {
+    // Closed to end listening, and bound again at once to keep the address. If that fails it is
+    // tried again when the door is to be opened.
+    error_code ignored;
+    bind(*each, ignored);
+    each->listening = false;
+    each->complained = false;
+  }
+  for (const auto& each : workers_) each->close_all();
+}
+
+void listener::open_doors() {
+  bool all = true;
+  for (const auto& each : doors_) {
+    if (each->listening) continue;
+    error_code ec;
+    if (!each->acceptor.is_open()) bind(*each, ec);
+    if (!ec) each->acceptor.listen(options_.backlog, ec);
+    if (ec) {
+      all = false;
+      if (!each->complained)
+        spdlog::error("failed to listen on {}: {}; trying again", to_string(each->where),
+                      ec.message());
+      each->complained = true;
+      error_code ignored;
+      each->acceptor.close(ignored);
+      continue;
+    }
+    if (each->complained) spdlog::info("listening on {}", to_string(each->where));
+    each->listening = true;
+    accepting_.store(true, std::memory_order_relaxed);
+    wait(*each);
+  }
+  if (all) return;
+  retry_.expires_after(retry_interval);
+  retry_.async_wait([this](error_code ec) {
+    if (!ec && serving_) open_doors();
+  });
+}
+
+void listener::wait(door& which) {
+  if (std::exchange(which.waiting, true)) return;
+  which.acceptor.async_wait(tcp_acceptor::wait_read, [this, &which](error_code ec) {
+    which.waiting = false;
+    if (!serving_ || !which.listening || paused_) return;
+    // Cancelled by closing, and the door has been opened again since.
+    if (ec) return wait(which);
+    accept(which);
+  });
+}
+
+void listener::accept(door& which) {
+  for (int i = 0; i < accepts_per_event; ++i) {
+    const int socket =
+        ::accept4(which.acceptor.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (socket >= 0) {
+      take(socket);
+      continue;
+    }
+    // A client that gave up in the queue is no reason to stop; neither is a signal.
+    if (errno == EINTR || errno == ECONNABORTED) continue;
+    if (out_of_resources(errno)) return pause(errno);
+    break;
+  }
+  wait(which);
+}
+
+void listener::take(int socket) {
+  if (!counts_.enter(options_.connections_max)) {
+    // The socket's buffer is empty: this fits or the client is gone.
+    [[maybe_unused]] const ssize_t n =
+        ::send(socket, too_many.data(), too_many.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    ::close(socket);
+    return;
+  }
+  if (spdlog::should_log(spdlog::level::debug))
+    spdlog::debug("client {}: connected from {}", socket, peer_name(socket));
+  workers_[next_worker_]->adopt(socket);
+  next_worker_ = (next_worker_ + 1) % workers_.size();
+}
+
+// Every door waits, or the others would spin on what this one cannot have.
+void listener::pause(int error) {
+  counts_.accepting_paused();
+  accepting_.store(false, std::memory_order_relaxed);
+  if (std::exchange(paused_, true)) return;
+  if (complaints_.now())
+    spdlog::warn("accepting pauses: {}", std::generic_category().message(error));
+  breath_.expires_after(breath);
+  breath_.async_wait([this](error_code ec) {
+    if (ec || !serving_) return;
+    paused_ = false;
+    accepting_.store(true, std::memory_order_relaxed);
+    for (const auto& each : doors_)
+      if (each->listening) wait(*each);
+  });
+}
+
+}  // namespace tandem::proxy

@@ -1,0 +1,254 @@
+#include "proxy/peer_link.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "config/text.h"
+#include "proxy/clock.h"
+#include "proxy/log.h"
+
+namespace tandem::proxy {
+namespace {
+
+namespace event = replication::event;
+namespace effect = replication::effect;
+
+constexpr std::chrono::hours timer_max{1};
+
+// Ids of accepted sessions are even, those of dialled ones odd.
+bool was_accepted(replication::session_id session) {
+  return session % 2 == 0;
+}
+
+replication::node_options node_options_of(const config::replication_options& from,
+                                          const std::optional<config::endpoint>& peer,
+                                          std::uint64_t run_id) {
+  replication::node_options to;
+  to.cluster = from.cluster;
+  to.run_id = run_id;
+  to.node_id = from.node_id;
+  if (peer) to.peer = config::format_endpoint(*peer);
+  to.heartbeat_interval = from.heartbeat_interval;
+  to.dead_after = from.dead_after;
+  to.connect_timeout = from.connect_timeout;
+  to.reconnect_delay_min = from.reconnect_delay_min;
+  to.reconnect_delay_max = from.reconnect_delay_max;
+  to.join_timeout = from.join_timeout;
+  to.takeover_grace = from.takeover_grace;
+  to.batch_interval = from.batch_interval;
+  to.clock_skew_max = from.clock_skew_max;
+  return to;
+}
+
+// Without a peer the port is the only way to meet one; if another process has it, that one is the
+// peer: an old master started again on the machine where its slave took over.
+std::optional<config::endpoint> peer_of(const config::replication_options& options,
+                                        const peer_port& port) {
+  if (options.peer) return options.peer;
+  const tcp::endpoint* taken = port.occupied();
+  if (taken == nullptr) return std::nullopt;
+  asio::ip::address host = taken->address();
+  if (host.is_unspecified())
+    host = host.is_v6() ? asio::ip::address(asio::ip::address_v6::loopback())
+                        : asio::ip::address(asio::ip::address_v4::loopback());
+  const config::endpoint peer{host.to_string(), taken->port()};
+  spdlog::info("replication: port in use, taking {} as the peer", config::format_endpoint(peer));
+  return peer;
+}
+
+}  // namespace
+
+peer_link::peer_link(const config::replication_options& options,
+                     const std::vector<std::string>& addresses, peer_trust trust,
+                     std::uint64_t run_id, service::store& data, std::function<void(bool)> serve)
+    : options_(options),
+      trust_(trust),
+      data_(data),
+      serve_(std::move(serve)),
+      port_(context_, addresses, options.listen_port.value_or(options.port)),
+      peer_(peer_of(options, port_)),
+      node_(std::make_unique<replication::node>(node_options_of(options, peer_, run_id), data,
+                                                run_id)),
+      timer_(context_) {
+  if (peer_) dialer_ = std::make_shared<dialer>(context_, *peer_, trust_, options_.connect_timeout);
+}
+
+peer_link::~peer_link() {
+  stop();
+}
+
+void peer_link::start() {
+  asio::post(context_, [this] {
+    port_.start([this] { step(event::listening{}); },
+                [this](tcp_socket socket) { accepted(std::move(socket)); });
+    step(event::started{});
+  });
+  thread_ = std::thread([this] { context_.run(); });
+  ::pthread_setname_np(thread_.native_handle(), "link");
+}
+
+void peer_link::stop() {
+  if (!thread_.joinable()) return;
+  asio::post(context_, [this] {
+    port_.stop();
+    if (dialer_) dialer_->cancel();
+    for (const auto& [id, socket] : sessions_) socket->drop();
+    sessions_.clear();
+    timer_.cancel();
+    // A lookup under way would keep the loop running.
+    context_.stop();
+  });
+  thread_.join();
+}
+
+replication::node_status peer_link::status() const {
+  const std::lock_guard guard(node_mutex_);
+  return node_->status(now());
+}
+
+void peer_link::wake() {
+  asio::post(context_, [this] {
+    told_mutations_ = data_.mutations();
+    step(event::mutated{});
+  });
+}
+
+// --- the loop ----------------------------------------------------------------------------------
+
+void peer_link::step(const replication::any_event& what) {
+  std::vector<replication::any_effect> effects;
+  steady_time deadline;
+  {
+    const std::lock_guard guard(node_mutex_);
+    effects = node_->step(what, now());
+    deadline = node_->deadline();
+  }
+  for (replication::any_effect& each : effects) std::visit([this](auto& e) { obey(e); }, each);
+  // Only now, so that what the effects queued goes out in one write.
+  for (const auto& [id, socket] : sessions_) socket->flush();
+  set_timer(deadline);
+  arm();
+}
+
+// Asks the workers to say when something is journaled, once there is nothing left to do without.
+void peer_link::arm() {
+  bool waits;
+  {
+    const std::lock_guard guard(node_mutex_);
+    waits = node_->waits_for_mutation();
+  }
+  if (!waits) return;
+  armed_.exchange(true);
+  // A worker may have looked at the flag just before. (One whose count is not visible yet either is
+  // found after the next step, a heartbeat later at the most.)
+  if (data_.mutations() != told_mutations_ && armed_.exchange(false)) wake();
+}
+
+// A deadline that moves back costs nothing: the timer goes off in vain and is set again.
+void peer_link::set_timer(steady_time deadline) {
+  const steady_time latest = now().steady + timer_max;
+  deadline = std::min(deadline, latest);
+  if (timer_at_ && *timer_at_ <= deadline) return;
+  timer_at_ = deadline;
+  timer_.expires_at(timer_time(deadline));
+  timer_.async_wait([this](error_code ec) {
+    if (ec) return;
+    timer_at_.reset();
+    steady_time wanted;
+    {
+      const std::lock_guard guard(node_mutex_);
+      wanted = node_->deadline();
+    }
+    if (now().steady < wanted) return set_timer(wanted);
+    step(event::tick{});
+  });
+}
+
+// --- effects -----------------------------------------------------------------------------------
+
+void peer_link::obey(const effect::dial& what) {
+  dialer_->start([this, session = what.session](tcp_socket socket, const std::string& reason) {
+    if (!socket.is_open()) return step(event::dial_failed{session, reason});
+    open_session(session, std::move(socket));
+    step(event::dialed{session});
+  });
+}
+
+void peer_link::obey(effect::send& what) {
+  const auto found = sessions_.find(what.session);
+  if (found != sessions_.end()) found->second->send(std::move(what.bytes));
+}
+
+void peer_link::obey(const effect::close& what) {
+  const auto found = sessions_.find(what.session);
+  if (found == sessions_.end()) return;
+  found->second->finish();
+  sessions_.erase(found);
+  if (was_accepted(what.session)) --accepted_sessions_;
+}
+
+void peer_link::obey(const effect::serve& what) {
+  serve_(what.open);
+}
+
+void peer_link::obey(effect::note& what) {
+  log_note(what.severity, std::move(what.text));
+}
+
+// --- sockets -----------------------------------------------------------------------------------
+
+void peer_link::accepted(tcp_socket socket) {
+  error_code ec;
+  const tcp::endpoint from = socket.remote_endpoint(ec);
+  if (ec) return;
+  if (!trusted(from.address(), trust_)) {
+    if (refusals_.now())
+      spdlog::warn(
+          "replication: refusing a connection from {}: the link is not authenticated and takes {} "
+          "only",
+          to_string(from), describe(trust_));
+    return;
+  }
+  if (accepted_sessions_ >= sessions_max) {
+    spdlog::debug("replication: refusing a connection from {}: too many", to_string(from));
+    return;
+  }
+  if (trust_ != peer_trust::loopback && !from.address().is_loopback() &&
+      !std::exchange(warned_of_trust_, true))
+    spdlog::warn(
+        "replication: the link is not authenticated: whoever can connect to port {} from "
+        "{} can read and change the cache",
+        options_.listen_port.value_or(options_.port), describe(trust_));
+  const replication::session_id session = next_accepted_id_;
+  next_accepted_id_ += 2;
+  ++accepted_sessions_;
+  open_session(session, std::move(socket));
+  step(event::accepted{session, to_string(from)});
+}
+
+void peer_link::open_session(replication::session_id session, tcp_socket socket) {
+  tune_link_socket(socket, options_.dead_after);
+  link_socket_owner& self = *this;
+  const auto fresh = std::make_shared<link_socket>(session, std::move(socket), self);
+  sessions_.emplace(session, fresh);
+  fresh->start();
+}
+
+void peer_link::link_received(replication::session_id session, std::string_view bytes) {
+  step(event::received{session, bytes});
+}
+
+void peer_link::link_sent(replication::session_id session, std::size_t bytes) {
+  step(event::sent{session, bytes});
+}
+
+void peer_link::link_closed(replication::session_id session, const std::string& reason) {
+  sessions_.erase(session);
+  if (was_accepted(session)) --accepted_sessions_;
+  step(event::closed{session, reason});
+}
+
+}  // namespace tandem::proxy

@@ -1,0 +1,96 @@
+// The link to the peer: a thread that drives replication::node, carries out its effects in order
+// and tells it what happens to sockets and time. All decisions are the node's.
+//
+// Limits: sessions_max accepted connections at once (one that is established and the rest in
+// handshake, which the node times); a socket's unsent bytes are bounded by the node.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/replication/node.h"
+#include "common/service/store.h"
+#include "config/options.h"
+#include "proxy/address.h"
+#include "proxy/asio.h"
+#include "proxy/dialer.h"
+#include "proxy/link_socket.h"
+#include "proxy/log.h"
+#include "proxy/peer_port.h"
+
+namespace tandem::proxy {
+
+class peer_link final : private link_socket_owner {
+ public:
+  // 16 in handshake and the established one.
+  static constexpr std::size_t sessions_max = 17;
+
+  // `addresses`: where to open the replication port. `serve`: effect::serve, called in the link's
+  // thread. Throws start_error. The store outlives the link.
+  peer_link(const config::replication_options& options, const std::vector<std::string>& addresses,
+            peer_trust trust, std::uint64_t run_id, service::store& data,
+            std::function<void(bool)> serve);
+  ~peer_link();
+
+  void start();
+  // Closes every connection and waits for the thread.
+  void stop();
+
+  // --- any thread ----------------------------------------------------------------------------
+  replication::node_status status() const;
+  // Something was journaled. A look at a flag, unless the link has gone idle since.
+  void mutated() noexcept {
+    if (armed_.load(std::memory_order_relaxed) && armed_.exchange(false)) wake();
+  }
+  void post(std::function<void()> call) { asio::post(context_, std::move(call)); }
+  // After stop(): a name server has not answered yet, and the link's end waits for it.
+  bool looking_up() const noexcept { return dialer_ && dialer_->looking_up(); }
+
+ private:
+  void wake();
+  void step(const replication::any_event& what);
+  void arm();
+  void set_timer(steady_time deadline);
+  void obey(const replication::effect::dial& what);
+  void obey(replication::effect::send& what);
+  void obey(const replication::effect::close& what);
+  void obey(const replication::effect::serve& what);
+  void obey(replication::effect::note& what);
+  void accepted(tcp_socket socket);
+  void open_session(replication::session_id session, tcp_socket socket);
+  void link_received(replication::session_id session, std::string_view bytes) override;
+  void link_sent(replication::session_id session, std::size_t bytes) override;
+  void link_closed(replication::session_id session, const std::string& reason) override;
+
+  const config::replication_options options_;
+  const peer_trust trust_;
+  service::store& data_;
+  const std::function<void(bool)> serve_;
+  asio::io_context context_{1};
+  work_guard work_{context_.get_executor()};
+  peer_port port_;
+  std::optional<config::endpoint> peer_;  // to dial
+  mutable std::mutex node_mutex_;         // never held across I/O or a call out
+  std::unique_ptr<replication::node> node_;
+  std::shared_ptr<dialer> dialer_;
+  std::map<replication::session_id, std::shared_ptr<link_socket>> sessions_;
+  std::size_t accepted_sessions_ = 0;
+  replication::session_id next_accepted_id_ = 2;
+  steady_timer timer_;
+  std::optional<steady_time> timer_at_;  // when it will go off; unset: it is not running
+  std::atomic<bool> armed_{false};
+  std::uint64_t told_mutations_ = 0;  // the store's count when the node last heard of any
+  bool warned_of_trust_ = false;
+  rarely refusals_{std::chrono::seconds(10)};
+  std::thread thread_;
+};
+
+}  // namespace tandem::proxy

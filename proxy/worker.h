@@ -1,0 +1,73 @@
+// A thread with an io_context, and the client sessions pinned to it. What a worker holds is touched
+// by its own thread only, but for what is marked.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "common/service/connection.h"
+#include "common/service/server.h"
+#include "common/service/store.h"
+#include "proxy/asio.h"
+#include "proxy/connection_counts.h"
+#include "proxy/session.h"
+
+namespace tandem::proxy {
+
+class worker {
+ public:
+  // Everything outlives the worker. `serving` is read by the sessions: false means that no request
+  // is executed any more, even if it has been received. Throws system_error.
+  worker(service::store& data, service::server& host, connection_counts& counts,
+         const std::atomic<bool>& serving, const service::connection_limits& limits);
+  ~worker();
+  worker(const worker&) = delete;
+  worker& operator=(const worker&) = delete;
+
+  void start(unsigned number);
+  // Closes every session, ends the loop and waits for the thread. Not from the worker's thread.
+  void stop();
+
+  // --- any thread ----------------------------------------------------------------------------
+  // A connected, non-blocking socket, for which counts.enter() was called, becomes a session.
+  void adopt(int socket);
+  // Closes the sessions there are when the call is reached; later ones stay.
+  void close_all();
+  void post(std::function<void()> call) { asio::post(context_, std::move(call)); }
+  service::worker_statistics& statistics() noexcept { return statistics_; }
+  // Appends `<fd>:...` rows of `stats conns`.
+  void describe_sessions(std::vector<service::stat_row>& rows, steady_time at) const;
+
+  // --- for sessions, in the worker's thread ------------------------------------------------------
+  service::store& data() noexcept { return data_; }
+  service::server& host() noexcept { return host_; }
+  const service::connection_limits& limits() const noexcept { return limits_; }
+  bool serving() const noexcept { return serving_.load(std::memory_order_acquire); }
+  // The session is closing.
+  void forget(const std::shared_ptr<session>& which);
+
+ private:
+  void close_sessions();
+
+  service::store& data_;
+  service::server& host_;
+  connection_counts& counts_;
+  const std::atomic<bool>& serving_;
+  const service::connection_limits limits_;
+  service::worker_statistics statistics_;
+  asio::io_context context_{1};
+  work_guard work_{context_.get_executor()};
+  // Guards the set for describe_sessions; changes are this thread's, so it reads without.
+  mutable std::mutex sessions_mutex_;
+  std::unordered_set<std::shared_ptr<session>> sessions_;
+  std::thread thread_;
+};
+
+}  // namespace tandem::proxy
