@@ -1,0 +1,89 @@
+// The peer link's bytes. Input: raw bytes for a fresh connection; and, behind a good handshake,
+// well-framed payloads of any type and content, so that the fuzzer need not find checksums.
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "common/replication/frame.h"
+#include "common/replication/hello.h"
+#include "common/replication/node.h"
+#include "common/service/store.h"
+
+using namespace tandem;
+using namespace tandem::replication;
+
+namespace {
+
+constexpr std::size_t effect_bytes_max = 4 << 20;
+
+instant at(std::int64_t micros) {
+  return {wall_time(std::chrono::seconds(1'800'000'000) + std::chrono::microseconds(micros)),
+          steady_time(std::chrono::microseconds(micros))};
+}
+
+// Feeds one event; what the node wants to send stays bounded.
+void step(node& n, const any_event& e, std::int64_t micros) {
+  std::size_t bytes = 0;
+  for (const any_effect& effect : n.step(e, at(micros)))
+    if (const auto* send = std::get_if<effect::send>(&effect)) bytes += send->bytes.size();
+  if (bytes > effect_bytes_max) std::abort();
+}
+
+std::string handshake(std::uint64_t& sequence) {
+  hello h;
+  h.stands.run_id = 77;
+  h.stands.node_id = 5;
+  h.stands.in_charge = true;
+  h.stands.complete = true;
+  h.stands.term = 9;
+  h.clock = at(0).wall;
+  h.cluster = "memtandem";
+  std::string bytes;
+  append_frame(bytes, frame_type::hello, sequence++, encode(h));
+  append_frame(bytes, frame_type::accept, sequence++, {});
+  return bytes;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  std::string_view input(reinterpret_cast<const char*>(data), size);
+  service::store_options so;
+  so.memory_bytes = 1 << 20;
+  so.item_size_max = 64 << 10;
+  service::store store(so);
+  node_options no;
+  no.run_id = 3;
+  no.node_id = 2;
+  node n(no, store, 1);
+  step(n, event::started{}, 0);
+
+  // The first byte halves the input: raw for one connection, frames for another.
+  const std::size_t raw =
+      input.empty() ? 0 : static_cast<unsigned char>(input[0]) * input.size() / 256;
+  step(n, event::accepted{2, "raw"}, 0);
+  step(n, event::received{2, input.substr(0, raw)}, 0);
+
+  std::uint64_t sequence = 0;
+  std::string bytes;
+  step(n, event::accepted{4, "framed"}, 0);
+  step(n, event::received{4, handshake(sequence)}, 0);
+  input.remove_prefix(raw);
+  std::int64_t micros = 0;
+  while (input.size() >= 3) {
+    const auto type =
+        static_cast<frame_type>(1 + static_cast<unsigned char>(input[0]) % (frame_type_max + 1));
+    const std::size_t length = static_cast<unsigned char>(input[1]) |
+                               static_cast<std::size_t>(static_cast<unsigned char>(input[2])) << 8;
+    input.remove_prefix(3);
+    bytes.clear();
+    append_frame(bytes, type, sequence++, input.substr(0, length));
+    input.remove_prefix(std::min(length, input.size()));
+    step(n, event::received{4, bytes}, micros);
+    step(n, event::tick{}, micros += 10'000);
+  }
+  if (store.used_bytes() > so.memory_bytes) std::abort();
+  return 0;
+}

@@ -1,0 +1,196 @@
+#include "tests/sim/machine.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace tandem::sim {
+
+using namespace replication;
+
+namespace {
+constexpr micros start_of_time = 1'800'000'000LL * second;  // a day in 2027
+constexpr micros housekeep_every = 100 * milli;
+constexpr std::uint64_t look_every = 16;
+}  // namespace
+
+machine::machine(world& w, network& n, machine_config config, std::function<void(machine&)> looked)
+    : world_(w), network_(n), config_(std::move(config)), looked_(std::move(looked)) {
+  network_.attach(config_.id, this);
+}
+
+instant machine::now() const {
+  const auto drifted =
+      world_.now() + static_cast<micros>(static_cast<double>(world_.now()) * drift_);
+  return {wall_time(std::chrono::microseconds(start_of_time + drifted + clock_offset_)),
+          steady_time(std::chrono::microseconds(drifted))};
+}
+
+void machine::start() {
+  ++incarnation_;
+  config_.node.run_id = world_.random.next() | 1;
+  config_.node.peer = config_.peer ? "host" + std::to_string(*config_.peer) : "";
+  store_ = std::make_unique<service::store>(config_.store);
+  node_ = std::make_unique<node>(config_.node, *store_, world_.random.next());
+  world_.say(config_.name + " starts");
+  step(event::started{});
+  const std::uint64_t incarnation = incarnation_;
+  const auto housekeep = [this, incarnation](const auto& self) -> void {
+    if (incarnation != incarnation_ || !up()) return;
+    if (!paused_) {
+      store_->housekeep(now());
+      looked_(*this);
+    }
+    world_.after(housekeep_every, [self] { self(self); });
+  };
+  world_.after(housekeep_every, [housekeep] { housekeep(housekeep); });
+}
+
+void machine::crash(bool reset) {
+  if (!up()) return;
+  world_.say(config_.name + (reset ? " crashes" : " vanishes"));
+  ++incarnation_;
+  node_.reset();
+  store_.reset();
+  serving_ = paused_ = false;
+  tick_scheduled_ = false;
+  ++tick_;
+  deferred_.clear();
+  sessions_.clear();
+  sockets_.clear();
+  dialing_.clear();
+  network_.host_down(config_.id, reset);
+}
+
+void machine::pause() {
+  if (!up() || paused_) return;
+  world_.say(config_.name + " is stopped");
+  paused_ = true;
+}
+
+void machine::resume() {
+  if (!up() || !paused_) return;
+  world_.say(config_.name + " goes on");
+  paused_ = false;
+  while (!deferred_.empty() && !paused_) {
+    const auto work = std::move(deferred_.front());
+    deferred_.pop_front();
+    work();
+  }
+}
+
+void machine::guarded(std::function<void()> work) {
+  if (!up()) return;
+  if (paused_)
+    deferred_.push_back(std::move(work));
+  else
+    work();
+}
+
+void machine::execute(const std::function<void(service::store&, instant)>& command) {
+  if (!up() || paused_) return;
+  command(*store_, now());
+  if (node_->waits_for_mutation()) step(event::mutated{});
+}
+
+void machine::step(const any_event& e) {
+  const auto effects = node_->step(e, now());
+  // Violations last, so a look now and then finds them.
+  if (++steps_ % look_every == 0) looked_(*this);
+  for (const any_effect& effect : effects) obey(effect);
+  schedule_tick();
+}
+
+void machine::schedule_tick() {
+  const steady_time due = node_->deadline();
+  if (tick_scheduled_ && tick_at_ <= due) return;
+  tick_scheduled_ = true;
+  tick_at_ = due;
+  const std::uint64_t number = ++tick_;
+  const micros wait = std::max<micros>((due - now().steady).count(), 1);
+  world_.after(wait, [this, number] {
+    guarded([this, number] {
+      if (number != tick_) return;
+      tick_scheduled_ = false;
+      step(event::tick{});
+    });
+  });
+}
+
+void machine::obey(const any_effect& e) {
+  if (const auto* dial = std::get_if<effect::dial>(&e)) {
+    dialing_[network_.connect(config_.id, *config_.peer)] = dial->session;
+  } else if (const auto* send = std::get_if<effect::send>(&e)) {
+    if (const auto found = sockets_.find(send->session); found != sockets_.end())
+      network_.send(found->second.first, found->second.second, send->bytes);
+  } else if (const auto* close = std::get_if<effect::close>(&e)) {
+    if (const auto found = sockets_.find(close->session); found != sockets_.end()) {
+      const socket s = found->second;
+      sessions_.erase(s);
+      sockets_.erase(found);
+      network_.close(s.first, s.second);
+    }
+  } else if (const auto* serve = std::get_if<effect::serve>(&e)) {
+    serving_ = serve->open;
+    world_.say(config_.name + (serving_ ? " serves" : " closes its clients"));
+  } else if (const auto* note = std::get_if<effect::note>(&e)) {
+    world_.say(config_.name + ": " + note->text);
+  }
+}
+
+void machine::on_connected(connection_id c) {
+  guarded([this, c] {
+    const auto found = dialing_.find(c);
+    if (found == dialing_.end()) return;
+    const session_id id = found->second;
+    dialing_.erase(found);
+    sessions_[{c, 0}] = id;
+    sockets_[id] = {c, 0};
+    step(event::dialed{id});
+  });
+}
+
+void machine::on_connect_failed(connection_id c, const std::string& why) {
+  guarded([this, c, why] {
+    const auto found = dialing_.find(c);
+    if (found == dialing_.end()) return;
+    const session_id id = found->second;
+    dialing_.erase(found);
+    step(event::dial_failed{id, why});
+  });
+}
+
+void machine::on_accepted(connection_id c) {
+  guarded([this, c] {
+    const session_id id = std::exchange(next_accepted_, next_accepted_ + 2);
+    sessions_[{c, 1}] = id;
+    sockets_[id] = {c, 1};
+    step(event::accepted{id, "a host"});
+  });
+}
+
+void machine::on_bytes(connection_id c, int end, std::string_view bytes) {
+  guarded([this, s = socket{c, end}, copy = std::string(bytes)] {
+    if (const auto found = sessions_.find(s); found != sessions_.end())
+      step(event::received{found->second, copy});
+  });
+}
+
+void machine::on_sent(connection_id c, int end, std::size_t bytes) {
+  guarded([this, s = socket{c, end}, bytes] {
+    if (const auto found = sessions_.find(s); found != sessions_.end())
+      step(event::sent{found->second, bytes});
+  });
+}
+
+void machine::on_closed(connection_id c, int end, const std::string& why) {
+  guarded([this, s = socket{c, end}, why] {
+    const auto found = sessions_.find(s);
+    if (found == sessions_.end()) return;
+    const session_id id = found->second;
+    sessions_.erase(found);
+    sockets_.erase(id);
+    step(event::closed{id, why});
+  });
+}
+
+}  // namespace tandem::sim

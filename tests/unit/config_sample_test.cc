@@ -1,0 +1,235 @@
+// The texts made from the table of keys: the sample file, --print-config, the help and their kin.
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "config/flag_table.h"
+#include "config/flags.h"
+#include "config/print.h"
+#include "config/yaml.h"
+#include "tests/unit/catch.h"
+
+using namespace tandem::config;
+using action = command_line::action;
+
+namespace {
+
+std::string contents(const std::string& path) {
+  std::ifstream file(std::string(MEMTANDEM_SOURCE_DIR) + "/" + path, std::ios::binary);
+  REQUIRE(file.good());
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string sample() {
+  return contents("config/memtandem.sample.yaml");
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::istringstream in(text);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+command_line parse(const std::vector<std::string>& args) {
+  std::vector<const char*> argv = {"memtandem"};
+  for (const std::string& arg : args) argv.push_back(arg.c_str());
+  return parse_command_line(static_cast<int>(argv.size()), argv.data(), {});
+}
+
+// The sample with its commented-out keys in force: "  #peer: ..." is one, "  # Text" is not.
+std::string uncommented(const std::string& text) {
+  std::string result;
+  for (std::string line : lines_of(text)) {
+    if (line.size() > 3 && line.starts_with("  #") && line[3] != ' ') line.erase(2, 1);
+    result += line + "\n";
+  }
+  return result;
+}
+
+std::size_t keys_from_file(const settings& read) {
+  return static_cast<std::size_t>(
+      std::count_if(schema().begin(), schema().end(),
+                    [&](const key& which) { return read.origin_of(which).from == source::file; }));
+}
+
+}  // namespace
+
+TEST_CASE("the sample file is what the table says (memtandem --print-sample)") {
+  REQUIRE(sample() == sample_yaml());
+}
+
+TEST_CASE("the sample file's values are the defaults") {
+  settings read;
+  read_yaml(sample(), "sample", read);
+  read.finish();
+  REQUIRE(read.opts() == options{});
+  for (const key& which : schema()) {
+    INFO(which.path());
+    REQUIRE((read.origin_of(which).from == source::file) != which.optional);
+  }
+}
+
+TEST_CASE("the sample file with its commented-out keys covers exactly the table's keys") {
+  // The example of a peer is another host, so the link to it must be meant.
+  std::string text = uncommented(sample());
+  const std::string cautious = "insecure: false";
+  text.replace(text.find(cautious), cautious.size(), "insecure: true");
+  settings read;
+  read_yaml(text, "sample", read);
+  read.finish();
+  REQUIRE(keys_from_file(read) == schema().size());
+  REQUIRE(read.opts().replication.peer == endpoint{"10.0.0.2", 11212});
+}
+
+TEST_CASE("every key of the sample file has its description, range, default and names") {
+  const std::string text = sample();
+  for (const key& which : schema()) {
+    INFO(which.path());
+    REQUIRE(which.description.size() > 40);
+    REQUIRE(which.description.ends_with('.'));
+    REQUIRE(text.find("Environment: " + which.variable() + ".\n") != std::string::npos);
+    REQUIRE(text.find("# Allowed: " + allowed(which) + ". Default: ") != std::string::npos);
+  }
+  for (const std::string& line : lines_of(text)) REQUIRE(line.size() <= 100);
+}
+
+TEST_CASE("the table has a key for every member of options") {
+  // A new member breaks this until it is listed here, and then the count until it has a key.
+  const options o;
+  const auto& [listen, cache, workers, replication, log, process] = o;
+  [[maybe_unused]] const auto& [l1, l2, l3, l4, l5] = listen;
+  [[maybe_unused]] const auto& [c1, c2, c3] = cache;
+  [[maybe_unused]] const auto& [w1, w2] = workers;
+  [[maybe_unused]] const auto& [r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12, r13, r14, r15,
+                                r16, r17, r18] = replication;
+  [[maybe_unused]] const auto& [g1, g2] = log;
+  [[maybe_unused]] const auto& [p1, p2, p3, p4, p5] = process;
+  REQUIRE(schema().size() == 5 + 3 + 2 + 18 + 2 + 5);
+}
+
+TEST_CASE("each key of the table sets a member of its own, and its example is accepted") {
+  for (const key& which : schema()) {
+    INFO(which.path());
+    const parsed example = parse_value(which, which.example);
+    REQUIRE(example.error.empty());
+    options o;
+    which.set(o, example.result);
+    REQUIRE(which.get(o) == example.result);
+    const value other =
+        which.type == kind::boolean ? value{!std::get<bool>(which.get(options{}))} : example.result;
+    options changed;
+    which.set(changed, other);
+    for (const key& bystander : schema())
+      if (&bystander != &which) REQUIRE(bystander.get(changed) == bystander.get(options{}));
+    REQUIRE(find_key(which.section, which.name) == &which);
+  }
+}
+
+TEST_CASE("every flag's key exists, and no name is given twice") {
+  std::vector<std::string> names;
+  for (const flag& f : flags()) {
+    if (!f.key.empty()) REQUIRE(key_at(f.key).path() == f.key);
+    names.push_back(f.name());
+  }
+  std::sort(names.begin(), names.end());
+  REQUIRE(std::adjacent_find(names.begin(), names.end()) == names.end());
+}
+
+TEST_CASE("what --print-config prints loads back to the same options") {
+  const std::vector<std::vector<std::string>> lines = {
+      {},
+      {"-v", "-d", "-p", "21211", "-l", "127.0.0.1", "-u", "root", "-x", "127.0.0.1", "-P",
+       "/tmp/m2.pid"},
+      {"-l", "[::1]:5,a.b:6",
+       "-x", "[::1]",
+       "-X", "7",
+       "-q", "8192",
+       "-I", "1025",
+       "-m", "3g",
+       "-M", "-k",
+       "-r", "-vv",
+       "-t", "3",
+       "-P", "/a \"b\" \\c # d: 'e'\xc3\xa9"},
+      {"--replication-listen", "c:5", "--replication-port", "9", "-u", "null", "-P", "~"},
+  };
+  for (std::vector<std::string> line : lines) {
+    const options wanted = parse(line).opts;
+    line.push_back("--print-config");
+    const command_line printed = parse(line);
+    INFO(printed.text);
+    REQUIRE(printed.what == action::print_config);
+    REQUIRE(printed.opts == wanted);
+    settings read;
+    read_yaml(printed.text, "printed", read);
+    read.finish();
+    REQUIRE(read.opts() == wanted);
+    REQUIRE(keys_from_file(read) == schema().size());
+  }
+}
+
+TEST_CASE("--print-config says where each value came from") {
+  const std::vector<const char*> argv = {"memtandem", "--port=5", "--print-config"};
+  const std::string text = parse_command_line(3, argv.data(), {"MEMTANDEM_LISTEN_BACKLOG=6"}).text;
+  REQUIRE(text.find("\n  port: 5  # -p\n") != std::string::npos);
+  REQUIRE(text.find("\n  backlog: 6  # MEMTANDEM_LISTEN_BACKLOG\n") != std::string::npos);
+  REQUIRE(text.find("\n  memory: 64MiB  # default\n") != std::string::npos);
+  REQUIRE(text.find("\n  peer: null  # default\n") != std::string::npos);
+}
+
+TEST_CASE("--check-config reads the file and names it") {
+  const std::string path = std::string(MEMTANDEM_SOURCE_DIR) + "/config/memtandem.sample.yaml";
+  const command_line c = parse({"--config", path, "--check-config"});
+  REQUIRE(c.what == action::check_config);
+  REQUIRE(c.text == path + ": ok\n");
+  REQUIRE(parse({"--check-config"}).text == "configuration: ok\n");
+  const command_line printed = parse({"--config", path, "--print-config"});
+  REQUIRE(printed.text.find("  port: 11211  # " + path + ":") != std::string::npos);
+}
+
+TEST_CASE("help, version and license answer whatever else was asked") {
+  const command_line help = parse({"-p", "x", "-h"});
+  REQUIRE(help.what == action::print_help);
+  for (const std::string& line : lines_of(help.text)) REQUIRE(line.size() < 80);
+  for (const flag& f : flags()) {
+    INFO(f.names);
+    REQUIRE(help.text.find(f.name()) != std::string::npos);
+  }
+  REQUIRE(parse({"-V"}).what == action::print_version);
+  REQUIRE(parse({"--version"}).text == version_text());
+  REQUIRE(version_text().starts_with("memtandem "));
+  REQUIRE(parse({"-i"}).what == action::print_license);
+  REQUIRE(license_text() == contents("LICENSE"));
+  REQUIRE(parse({"--print-sample"}).text == sample_yaml());
+}
+
+TEST_CASE("a link that nothing authenticates must be meant, unless it is local") {
+  const auto warnings = [](const std::string& yaml) {
+    settings read;
+    read_yaml("replication: {" + yaml + "}", "f.yaml", read);
+    read.finish();
+    return read.warnings();
+  };
+  REQUIRE(warnings("peer: 127.0.0.1").empty());
+  REQUIRE(warnings("peer: localhost").empty());
+  REQUIRE(warnings("peer: '[::1]:5'").empty());
+  REQUIRE(warnings("peer: 10.0.0.2, insecure: true").empty());
+  const std::string text =
+      "the link to '10.0.0.2' is not authenticated: whoever reaches the replication port can read "
+      "and change the cache; replication.insecure: true says that this is meant";
+  try {
+    (void)warnings("peer: 10.0.0.2");
+    FAIL("a file may not leave it open");
+  } catch (const config_error& e) {
+    REQUIRE(e.messages() == std::vector{"f.yaml:1:21: replication.peer: " + text});
+  }
+  // Repcached's flags know no such word: there it is a warning.
+  REQUIRE(parse({"-x", "10.0.0.2"}).warnings.size() == 1);
+  REQUIRE(parse({"-x", "10.0.0.2"}).warnings[0].find(text) != std::string::npos);
+  REQUIRE(warnings("peer: 10.0.0.2, enabled: false") ==
+          std::vector<std::string>{"f.yaml:1:21: replication.peer: has no effect while "
+                                   "replication.enabled is false"});
+}

@@ -1,0 +1,235 @@
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/service/store.h"
+#include "tests/unit/catch.h"
+
+using namespace tandem;
+using namespace tandem::service;
+using replication::apply_status;
+using replication::record;
+using replication::record_kind;
+
+namespace {
+
+instant at(double seconds) {
+  const auto us = std::chrono::microseconds(static_cast<std::int64_t>(seconds * 1e6));
+  return {wall_time(std::chrono::seconds(1'800'000'000) + us), steady_time(us)};
+}
+
+std::unique_ptr<store> make(unsigned node, std::size_t shards = 4,
+                            std::size_t memory = std::size_t{32} << 20) {
+  store_options o;
+  o.shards = shards;
+  o.memory_bytes = memory;
+  o.journal_bytes = 1 << 20;
+  auto s = std::make_unique<store>(o);
+  s->set_node_id(node, at(0));
+  return s;
+}
+
+// A look that does not count as an access: what is looked at may still be evicted.
+std::string get(store& s, const std::string& key, instant now) {
+  const hashed_key k(key);
+  auto locked = s.lock(k, now);
+  const auto item = locked.find(k, false);
+  return item ? std::string(item->value) : "(miss)";
+}
+
+version put(store& s, const std::string& key, const std::string& value, instant now) {
+  const hashed_key k(key);
+  return s.lock(k, now).put(k, 0, 0, value).stored;
+}
+
+// What `from` has journaled since `positions`, given to `to`.
+void ship(store& from, store& to, std::vector<replication::journal::position>& positions,
+          instant now) {
+  for (std::size_t shard = 0; shard < from.shard_count(); ++shard)
+    positions[shard] = from.read_journal(shard, positions[shard], now, [&](const record& r) {
+      to.apply(r, now);
+      return true;
+    });
+}
+
+std::vector<replication::journal::position> follow(store& s) {
+  std::vector<replication::journal::position> positions;
+  for (std::size_t shard = 0; shard < s.shard_count(); ++shard)
+    positions.push_back(s.start_journal(shard));
+  return positions;
+}
+
+}  // namespace
+
+TEST_CASE("shards: four to a thread, 16 MiB each at least, 256 at most, a power of two") {
+  constexpr std::size_t mib = std::size_t{1} << 20;
+  REQUIRE(shard_count_for(4, 64 * mib, mib) == 4);
+  REQUIRE(shard_count_for(4, 1024 * mib, mib) == 16);
+  REQUIRE(shard_count_for(3, 1024 * mib, mib) == 16);
+  REQUIRE(shard_count_for(1, 1 * mib, mib) == 1);
+  REQUIRE(shard_count_for(512, std::size_t{1} << 40, mib) == 256);
+  REQUIRE(shard_count_for(4, 1024 * mib, 64 * mib) == 4);
+}
+
+TEST_CASE("every store and delete gets a higher version, whatever the clock does") {
+  const auto s = make(3);
+  const version a = put(*s, "k", "1", at(10));
+  const version b = put(*s, "k", "2", at(10));
+  const version c = put(*s, "k", "3", at(2));
+  REQUIRE(a < b);
+  REQUIRE(b < c);
+  REQUIRE(a.node() == 3);
+}
+
+TEST_CASE("a touch keeps the CAS unique and changes the expiry, here and at the peer") {
+  const auto a = make(1);
+  const auto b = make(2);
+  auto positions = follow(*a);
+  const hashed_key k("k");
+  const version v = a->lock(k, at(1)).put(k, 7, 0, std::string_view("x")).stored;
+  ship(*a, *b, positions, at(1));
+  REQUIRE(a->lock(k, at(2)).touch(k, unix_seconds(at(5).wall)));
+  ship(*a, *b, positions, at(2));
+  for (store* s : {a.get(), b.get()}) {
+    REQUIRE(s->lock(k, at(4)).find(k)->meta.stored == v);
+    REQUIRE(get(*s, "k", at(5)) == "(miss)");
+  }
+}
+
+TEST_CASE("a hot key ships once however often it changed") {
+  const auto a = make(1);
+  auto positions = follow(*a);
+  for (int i = 0; i < 1000; ++i) put(*a, "hot", std::to_string(i), at(1));
+  int shipped = 0;
+  std::string value;
+  for (std::size_t shard = 0; shard < a->shard_count(); ++shard)
+    a->read_journal(shard, positions[shard], at(2), [&](const record& r) {
+      ++shipped;
+      value = r.value;
+      return true;
+    });
+  REQUIRE(shipped == 1);
+  REQUIRE(value == "999");
+}
+
+TEST_CASE("a delete leaves a tombstone until the peer has confirmed it") {
+  const auto a = make(1);
+  auto positions = follow(*a);
+  const hashed_key k("k");
+  put(*a, "k", "x", at(1));
+  a->lock(k, at(1)).remove(k);
+  REQUIRE(get(*a, "k", at(1)) == "(miss)");
+  for (int i = 0; i < 100; ++i) a->housekeep(at(2));
+  REQUIRE(a->statistics().tombstones == 1);
+  for (std::size_t shard = 0; shard < a->shard_count(); ++shard)
+    a->confirm(shard, a->journal_end(shard), true);
+  for (int i = 0; i < 100; ++i) a->housekeep(at(3));
+  REQUIRE(a->statistics().tombstones == 0);
+  REQUIRE(a->empty());
+}
+
+TEST_CASE("flush_all hides what is there, not what comes after it in the same microsecond") {
+  const auto s = make(1);
+  put(*s, "before", "x", at(1));
+  s->flush_all(0, at(1));
+  put(*s, "after", "y", at(1));
+  REQUIRE(get(*s, "before", at(1)) == "(miss)");
+  REQUIRE(get(*s, "after", at(1)) == "y");
+}
+
+TEST_CASE("a delayed flush_all takes everything stored before its moment, on both nodes") {
+  const auto a = make(1);
+  const auto b = make(2);
+  put(*a, "before", "x", at(1));
+  a->flush_all(unix_seconds(at(5).wall), at(1));
+  put(*a, "between", "y", at(3));
+  b->apply_flush(a->flush(), at(3));
+  put(*b, "between2", "z", at(4));
+  REQUIRE(get(*a, "before", at(4)) == "x");
+  REQUIRE(get(*b, "between2", at(4)) == "z");
+  REQUIRE(get(*a, "before", at(5)) == "(miss)");
+  REQUIRE(get(*a, "between", at(5)) == "(miss)");
+  REQUIRE(get(*b, "between2", at(5)) == "(miss)");
+  put(*a, "after", "w", at(6));
+  REQUIRE(get(*a, "after", at(6)) == "w");
+  REQUIRE(a->flush().watermark == b->flush().watermark);
+}
+
+TEST_CASE("a later flush_all replaces a pending one, in whatever order the nodes learn of them") {
+  const auto a = make(1);
+  const auto b = make(2);
+  a->flush_all(unix_seconds(at(9).wall), at(1));
+  const auto first = a->flush();
+  a->flush_all(0, at(2));
+  b->apply_flush(a->flush(), at(3));
+  b->apply_flush(first, at(3));
+  REQUIRE(b->flush() == a->flush());
+  REQUIRE(b->flush().pending_at == 0);
+}
+
+TEST_CASE("what is evicted before the peer heard of it voids the peer's older state") {
+  const auto a = make(1, 1, 1 << 20);
+  const auto b = make(2, 1, std::size_t{32} << 20);
+  auto positions = follow(*a);
+  put(*a, "k", "old", at(1));
+  ship(*a, *b, positions, at(1));
+  a->confirm(0, positions[0], true);
+  REQUIRE(get(*b, "k", at(1)) == "old");
+  put(*a, "k", "new", at(2));
+  for (int i = 0; get(*a, "k", at(3)) != "(miss)"; ++i)
+    put(*a, "filler" + std::to_string(i), std::string(10'000, 'f'), at(3));
+  ship(*a, *b, positions, at(3));
+  REQUIRE(get(*b, "k", at(3)) == "(miss)");
+}
+
+TEST_CASE("an eviction of what the peer has leaves the peer's copy alone") {
+  const auto a = make(1, 1, 1 << 20);
+  const auto b = make(2, 1, std::size_t{32} << 20);
+  auto positions = follow(*a);
+  put(*a, "k", "shared", at(1));
+  ship(*a, *b, positions, at(1));
+  a->confirm(0, positions[0], true);
+  for (int i = 0; get(*a, "k", at(3)) != "(miss)"; ++i) {
+    put(*a, "filler" + std::to_string(i), std::string(10'000, 'f'), at(3));
+    ship(*a, *b, positions, at(3));
+    a->confirm(0, positions[0], true);
+  }
+  REQUIRE(get(*b, "k", at(3)) == "shared");
+  // And what the other still has does not come back where it was evicted.
+  engine::cursor cursor;
+  while (!cursor.done)
+    b->scan(0, cursor, 100, at(4), [&](const record& r) {
+      if (r.key == "k") REQUIRE(a->apply(r, at(4)) == apply_status::refused_floor);
+      return true;
+    });
+  REQUIRE(get(*a, "k", at(4)) == "(miss)");
+}
+
+TEST_CASE("a record too large for this node voids the older state it holds") {
+  store_options o;
+  o.memory_bytes = std::size_t{32} << 20;
+  o.item_size_max = 4096;
+  store s(o);
+  s.set_node_id(1, at(0));
+  put(s, "k", "old", at(1));
+  const std::string value(5000, 'v');
+  record r;
+  r.key = "k";
+  r.value = value;
+  r.meta.stored = version(version::ticks_at(at(2).wall), 2);
+  REQUIRE(s.apply(r, at(2)) == apply_status::no_room);
+  REQUIRE(get(s, "k", at(2)) == "(miss)");
+}
+
+TEST_CASE("the digest tells equal contents from different ones, whatever the shard counts") {
+  const auto a = make(1, 1);
+  const auto b = make(2, 4);
+  auto positions = follow(*a);
+  for (int i = 0; i < 500; ++i) put(*a, "key" + std::to_string(i), std::string(i * 30, 'v'), at(1));
+  ship(*a, *b, positions, at(1));
+  REQUIRE(a->digest(at(2)).items == 500);
+  REQUIRE(a->digest(at(2)).digest == b->digest(at(2)).digest);
+  put(*b, "key7", "changed", at(3));
+  REQUIRE(a->digest(at(4)).digest != b->digest(at(4)).digest);
+}
