@@ -2,6 +2,7 @@
 
 #include "config/flag_table.h"
 #include "config/schema.h"
+#include "config/text.h"
 
 namespace tandem::config {
 namespace {
@@ -51,14 +52,22 @@ constexpr std::size_t sample_columns = 96;
 
 }  // namespace
 
-std::string config_yaml(const options& opts, const std::vector<origin>& origins) {
+std::string config_yaml(const options& effective, const std::vector<origin>& origins) {
   std::string result;
+  options opts = effective;
+  replication_options& link = opts.replication;
+  // Repcached's flags take a peer off this host as they are; a file must say that it is meant.
+  const bool implied = link.enabled && !link.insecure && link.peer && !is_loopback(link.peer->host);
+  link.insecure = link.insecure || implied;
   for (const section& s : sections()) {
     result += std::string(s.name) + ":\n";
     for (const key& which : schema()) {
       if (which.section != s.name) continue;
       result += "  " + std::string(which.name) + ": " + to_yaml(which, which.get(opts)) + "  # " +
-                origin_text(origins[index_of(which)]) + "\n";
+                (implied && which.path() == "replication.insecure"
+                     ? "implied by a peer off this host that a flag names"
+                     : origin_text(origins[index_of(which)])) +
+                "\n";
     }
   }
   return result;

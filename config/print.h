@@ -11,8 +11,9 @@
 namespace tandem::config {
 
 // All keys as YAML that loads back to the same options, each with a comment that says where its
-// value came from. `origins` is in the order of schema().
-std::string config_yaml(const options& opts, const std::vector<origin>& origins);
+// value came from; one thing is added: `insecure: true` where flags name a peer off this host.
+// `origins` is in the order of schema().
+std::string config_yaml(const options& effective, const std::vector<origin>& origins);
 
 // config/memtandem.sample.yaml, which is this text: every key with its description, range, default
 // and other names. A key that is unset by default stands there commented out.

@@ -133,7 +133,8 @@ sources() { git -C "$here" ls-files --cached --others --exclude-standard -- "$@"
 # tidy FOLDER...: clang-tidy on the sources of these folders.
 tidy() {
   (cd "$here" && sources "${@/%//*.cc}" |
-    xargs -P "$jobs" -n 1 clang-tidy --quiet -p "$build_root/build-release")
+    xargs -P "$jobs" -n 1 clang-tidy --quiet -p "$build_root/build-release" \
+      --extra-arg=-Wno-unknown-warning-option)
 }
 
 format() { (cd "$here" && sources '*.cc' '*.h' | xargs clang-format --dry-run -Werror); }

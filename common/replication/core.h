@@ -54,7 +54,7 @@ class node::core {
   // --- handshake (handshake.cc) ----------------------------------------------------------------
   hello introduce() const;
   standing stands() const;
-  void open_session(session_id id, bool dialed, std::string peer);
+  void open_session(session_id id, bool dialed, const std::string& peer);
   // False: the session is gone.
   bool on_frame(session& s, const frame& f);
   bool on_hello(session& s, std::string_view payload);

@@ -28,8 +28,8 @@ hello node::core::introduce() const {
   return h;
 }
 
-void node::core::open_session(session_id id, bool dialed, std::string peer) {
-  sessions_.try_emplace(id, id, dialed, std::move(peer), introduce(), now_);
+void node::core::open_session(session_id id, bool dialed, const std::string& peer) {
+  sessions_.try_emplace(id, id, dialed, peer, introduce(), now_);
   handshake_by_[id] = now_.steady + options_.dead_after;
 }
 

@@ -139,6 +139,16 @@ TEST_CASE("every flag's key exists, and no name is given twice") {
   REQUIRE(std::adjacent_find(names.begin(), names.end()) == names.end());
 }
 
+TEST_CASE("flags that name a peer off this host become a file that says it is meant") {
+  const command_line printed = parse({"-x", "10.0.0.2", "--print-config"});
+  REQUIRE_FALSE(printed.opts.replication.insecure);
+  settings read;
+  read_yaml(printed.text, "printed", read);
+  read.finish();
+  REQUIRE(read.opts().replication.insecure);
+  REQUIRE(read.opts().replication.peer == endpoint{"10.0.0.2", 11212});
+}
+
 TEST_CASE("what --print-config prints loads back to the same options") {
   const std::vector<std::vector<std::string>> lines = {
       {},
