@@ -43,14 +43,30 @@ version put(store& s, const std::string& key, const std::string& value, instant 
   return s.lock(k, now).put(k, 0, 0, value).stored;
 }
 
+// A record that owns its bytes: a sink is called under the lock of the store it reads, where no
+// other store may be touched.
+struct parcel {
+  std::string key, value;
+  record r;
+  explicit parcel(const record& from) : key(from.key), value(from.value), r(from) {}
+  record unwrap() const {
+    record copy = r;
+    copy.key = key;
+    copy.value = value;
+    return copy;
+  }
+};
+
 // What `from` has journaled since `positions`, given to `to`.
 void ship(store& from, store& to, std::vector<replication::journal::position>& positions,
           instant now) {
+  std::vector<parcel> parcels;
   for (std::size_t shard = 0; shard < from.shard_count(); ++shard)
     positions[shard] = from.read_journal(shard, positions[shard], now, [&](const record& r) {
-      to.apply(r, now);
+      parcels.emplace_back(r);
       return true;
     });
+  for (const parcel& p : parcels) to.apply(p.unwrap(), now);
 }
 
 std::vector<replication::journal::position> follow(store& s) {
@@ -198,11 +214,14 @@ TEST_CASE("an eviction of what the peer has leaves the peer's copy alone") {
   REQUIRE(get(*b, "k", at(3)) == "shared");
   // And what the other still has does not come back where it was evicted.
   engine::cursor cursor;
+  std::vector<parcel> parcels;
   while (!cursor.done)
     b->scan(0, cursor, 100, at(4), [&](const record& r) {
-      if (r.key == "k") REQUIRE(a->apply(r, at(4)) == apply_status::refused_floor);
+      if (r.key == "k") parcels.emplace_back(r);
       return true;
     });
+  REQUIRE(parcels.size() == 1);
+  REQUIRE(a->apply(parcels[0].unwrap(), at(4)) == apply_status::refused_floor);
   REQUIRE(get(*a, "k", at(4)) == "(miss)");
 }
 
