@@ -1,0 +1,230 @@
+// The store as the replication sees it: data_port.
+#include <algorithm>
+
+#include "common/replication/merge.h"
+#include "common/service/store.h"
+
+namespace tandem::service {
+
+using engine::item_kind;
+using engine::item_meta;
+using engine::item_view;
+using engine::store_status;
+using replication::apply_status;
+using replication::merge_verdict;
+using replication::record;
+using replication::record_kind;
+
+namespace {
+
+record record_of(const item_view& item) {
+  record r;
+  r.kind = item.meta.kind == item_kind::tombstone ? record_kind::tombstone : record_kind::value;
+  r.key = item.key;
+  r.meta = item.meta;
+  r.value = item.value;
+  // The count is not part of the value: taking a reference leaves it as immutable as it was.
+  if (item.large) r.large = engine::large_ref(const_cast<engine::large_value*>(item.large));
+  return r;
+}
+
+record gone(std::string_view key, version last_known) {
+  record r;
+  r.kind = record_kind::gone;
+  r.key = key;
+  r.meta.stored = last_known;
+  return r;
+}
+
+}  // namespace
+
+// --- replication: sending ------------------------------------------------------------------------
+
+bool store::empty() const {
+  return std::all_of(partitions_.begin(), partitions_.end(), [](const auto& p) {
+    const std::lock_guard guard(p->mutex);
+    const engine::shard_statistics s = p->items.statistics();
+    return s.items == 0 && s.tombstones == 0;
+  });
+}
+
+void store::set_node_id(unsigned id, instant now) {
+  node_id_.store(id, std::memory_order_relaxed);
+  const bool first = node_ids_used_.fetch_or(1U << id, std::memory_order_relaxed) == 0;
+  for (const auto& p : partitions_) {
+    const std::lock_guard guard(p->mutex);
+    // Versions from before this process are not its own, even those that carry its id; its own are
+    // above, even if the clock is set back now.
+    if (first) {
+      p->confirmed = version(version::ticks_at(now.wall), version::node_mask);
+      p->clock.observe(p->confirmed);
+    }
+    p->items.set_shared(p->confirmed, node_ids_used_.load(std::memory_order_relaxed));
+  }
+}
+
+store::standing store::check(std::string_view key, version changed) const {
+  const hashed_key k(key);
+  const partition& p = partition_of(k.hash);
+  const std::lock_guard guard(p.mutex);
+  const auto item = p.items.find_any(k.hash, k.key);
+  if (!item) return standing::absent;
+  return item->meta.changed() == changed ? standing::current : standing::replaced;
+}
+
+replication::journal::position store::start_journal(std::size_t shard) {
+  partition& p = *partitions_[shard];
+  const std::lock_guard guard(p.mutex);
+  p.journal.start();
+  return p.journal.end();
+}
+
+void store::stop_journals() {
+  for (const auto& p : partitions_) {
+    const std::lock_guard guard(p->mutex);
+    p->journal.stop();
+  }
+}
+
+replication::journal::position store::journal_begin(std::size_t shard) const {
+  const std::lock_guard guard(partitions_[shard]->mutex);
+  return partitions_[shard]->journal.begin();
+}
+
+replication::journal::position store::journal_end(std::size_t shard) const {
+  const std::lock_guard guard(partitions_[shard]->mutex);
+  return partitions_[shard]->journal.end();
+}
+
+version store::journal_version(std::size_t shard, replication::journal::position at) const {
+  const std::lock_guard guard(partitions_[shard]->mutex);
+  version found;
+  partitions_[shard]->journal.read(at, [&](const replication::journal::entry& e) {
+    found = e.changed;
+    return false;
+  });
+  return found;
+}
+
+replication::journal::position store::read_journal(std::size_t shard,
+                                                   replication::journal::position from, instant now,
+                                                   const replication::record_sink& sink) {
+  partition& p = *partitions_[shard];
+  const std::lock_guard guard(p.mutex);
+  bool go_on = true;
+  return p.journal.read(from, [&](const replication::journal::entry& e) {
+    if (!go_on) return false;
+    const auto item = p.items.find_any(hash_key(e.key), e.key);
+    if (!item) {
+      go_on = sink(gone(e.key, e.changed));
+    } else if (item->meta.changed() == e.changed) {
+      // What can be seen here no more is not worth its bytes, but what it replaced must go there.
+      const bool worth =
+          item->meta.kind == item_kind::tombstone || p.items.visible(item->meta, now);
+      go_on = sink(worth ? record_of(*item) : gone(e.key, e.changed));
+    }  // else a later entry, or the peer's own record, speaks for the key
+    return true;
+  });
+}
+
+void store::scan(std::size_t shard, engine::cursor& at, unsigned budget, instant now,
+                 const replication::record_sink& sink) {
+  const partition& p = *partitions_[shard];
+  const std::lock_guard guard(p.mutex);
+  p.items.walk(at, budget, [&](const item_view& item) {
+    if (item.meta.kind == item_kind::tombstone || p.items.visible(item.meta, now))
+      sink(record_of(item));
+    else if (item.meta.stored > p.items.flushed())
+      sink(gone(item.key, item.meta.stored));  // expired: what it replaced must not outlive it
+  });
+}
+
+void store::confirm(std::size_t shard, replication::journal::position upto, bool all_older) {
+  partition& p = *partitions_[shard];
+  const std::lock_guard guard(p.mutex);
+  const bool complete = all_older && upto >= p.journal.begin();
+  p.journal.trim(upto);
+  if (const std::size_t bytes = p.journal.bytes(); bytes < p.journal_charge) {
+    p.journal_charge = bytes;
+    p.items.set_extra_bytes(bytes, instant{});  // less needs no eviction, so no time
+  }
+  // Entries that fell out of the journal unsent are not known there, whatever came after them.
+  if (!complete) return;
+  version known = p.clock.last();
+  p.journal.read(upto, [&](const replication::journal::entry& e) {
+    known = version(e.changed.word() - 1);
+    return false;
+  });
+  p.confirmed = std::max(p.confirmed, known);
+  p.items.set_shared(p.confirmed, node_ids_used_.load(std::memory_order_relaxed));
+}
+
+// --- replication: receiving ----------------------------------------------------------------------
+
+engine::large_ref store::reserve(std::string_view key, std::size_t size, instant now) {
+  const hashed_key k(key);
+  return lock(k, now).reserve(k, size);
+}
+
+// If the peer can hold a state only because it was never told what came after, it is told now.
+void store::answer_stale(partition& p, const hashed_key& k, version stored) {
+  const version unshared = p.items.unshared_floor(k.hash);
+  if (stored >= unshared) return;
+  p.journal.append(unshared, k.key);
+  mutations_.fetch_add(1);
+}
+
+version store::highest() const {
+  version highest;
+  for (const auto& p : partitions_) {
+    const std::lock_guard guard(p->mutex);
+    highest = std::max(highest, p->clock.last());
+  }
+  return highest;
+}
+
+void store::observe(version seen) {
+  for (const auto& p : partitions_) {
+    const std::lock_guard guard(p->mutex);
+    p->clock.observe(seen);
+  }
+}
+
+apply_status store::apply(const record& incoming, instant now) {
+  const hashed_key k(incoming.key);
+  partition& p = partition_of(k.hash);
+  const std::lock_guard guard(p.mutex);
+  p.clock.observe(incoming.meta.changed());
+  if (incoming.kind == record_kind::value && incoming.meta.stored <= p.items.flushed())
+    return apply_status::known;
+  const auto local = p.items.find_any(k.hash, k.key);
+  switch (replication::merge(local, p.items.floor(k.hash), incoming)) {
+    case merge_verdict::keep:
+      if (!local) answer_stale(p, k, incoming.meta.stored);
+      return apply_status::known;
+    case merge_verdict::refuse:
+      answer_stale(p, k, incoming.meta.stored);
+      return apply_status::refused_floor;
+    case merge_verdict::drop:
+      p.items.drop(k.hash, k.key, incoming.meta.stored);
+      return apply_status::applied;
+    case merge_verdict::take_touch: {
+      item_meta meta = incoming.meta;
+      meta.kind = local->meta.kind;
+      p.items.update_meta(k.hash, k.key, meta);
+      return apply_status::applied;
+    }
+    case merge_verdict::take:
+      break;
+  }
+  item_meta meta = incoming.meta;
+  meta.kind = incoming.kind == record_kind::tombstone ? item_kind::tombstone : item_kind::value;
+  const store_status status = incoming.large
+                                  ? p.items.store(k.hash, k.key, meta, incoming.large, now)
+                                  : p.items.store(k.hash, k.key, meta, incoming.value, now);
+  if (status == store_status::stored) return apply_status::applied;
+  p.items.drop(k.hash, k.key, meta.changed());
+  return apply_status::no_room;
+}
+
+}  // namespace tandem::service
