@@ -8,8 +8,8 @@
 namespace tandem::replication {
 
 namespace {
-constexpr unsigned scan_budget = 128;  // index positions per look under a shard's lock
-constexpr unsigned scan_looks = 16;  // per frame, so that a sparse index does not take a step over
+constexpr unsigned scan_budget = 32;  // index positions per look under a shard's lock
+constexpr unsigned scan_looks = 64;   // per frame, so that a sparse index does not take a step over
 constexpr unsigned rounds_per_pump = 32;
 constexpr std::size_t chunk_bytes = 64 << 10;
 }  // namespace
@@ -209,11 +209,18 @@ bool sender::send_large(std::string& out, std::uint64_t& sequence) {
 bool sender::send_scan(std::string& out, std::uint64_t& sequence, instant now) {
   if (scan_queue_.empty()) return false;
   payload_.clear();
-  for (unsigned look = 0; look < scan_looks && !scan_cursor_.done && larges_.empty() &&
-                          payload_.size() < limits_.frame_bytes;
+  bool closed = false;
+  for (unsigned look = 0; look < scan_looks && !scan_cursor_.done && larges_.empty() && !closed;
        ++look)
-    data_.scan(scan_queue_.front(), scan_cursor_, scan_budget, now,
-               [&](const record& r) { return take(r, no_shard, 0); });
+    data_.scan(scan_queue_.front(), scan_cursor_, scan_budget, now, [&](const record& r) {
+      if (!take(r, no_shard, 0) && payload_.size() >= limits_.frame_bytes) {
+        // A look is not cut short: what it still brings goes into frames of its own.
+        close_frame(out, sequence, frame_type::records, payload_, no_shard, 0);
+        payload_.clear();
+        closed = true;
+      }
+      return true;
+    });
   if (!payload_.empty()) close_frame(out, sequence, frame_type::records, payload_, no_shard, 0);
   if (scan_cursor_.done) {
     scan_queue_.pop_front();

@@ -326,6 +326,19 @@ TEST_CASE("an empty node that names a full one is filled, and the other way roun
   }
 }
 
+TEST_CASE("values of every size fill a newcomer, those just short of large ones too") {
+  pair_of_nodes p;
+  p.start(0, false, 0);
+  for (int i = 0; i < 600; ++i)
+    p.put(0, "key" + std::to_string(i), std::string(engine::large_value_min - 1, 'v'));
+  for (int i = 0; i < 20; ++i) p.put(0, "large" + std::to_string(i), std::string(100'000, 'v'));
+  p.start(1, true, 1);
+  p.pass(milliseconds(3500));
+  REQUIRE(p.role(1) == role_state::slave);
+  REQUIRE(p.sides[0].data->digest(p.now()).items == 620);
+  REQUIRE(p.sides[1].data->digest(p.now()).digest == p.sides[0].data->digest(p.now()).digest);
+}
+
 TEST_CASE("the lag is what the peer has not acknowledged") {
   pair_of_nodes p;
   p.start(0, false, 0);
