@@ -4,8 +4,9 @@
 // nothing but the news that older states are void.
 //
 // An entry is current iff the item's changed() version equals its own; a stale entry is skipped,
-// because a later one names the key again. Versions rise along the journal.
-// Not thread-safe: guarded by the shard's lock.
+// because a later one names the key again. Versions of local changes rise along the journal; news
+// about what was dropped earlier carries its old version. Not thread-safe: guarded by the shard's
+// lock.
 #pragma once
 
 #include <cstddef>
