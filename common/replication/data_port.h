@@ -48,7 +48,8 @@ class data_port {
   // `from` must not be below journal_begin().
   virtual journal::position read_journal(std::size_t shard, journal::position from, instant now,
                                          const record_sink& sink) = 0;
-  // Gives the sink the items of about `budget` index positions from the cursor on.
+  // Gives the sink the items of about `budget` index positions from the cursor on, all of them
+  // whatever it answers: a cursor cannot stop within a position.
   virtual void scan(std::size_t shard, engine::cursor& at, unsigned budget, instant now,
                     const record_sink& sink) = 0;
   enum class standing : std::uint8_t { current, replaced, absent };
