@@ -37,18 +37,28 @@ struct item_meta {
   friend bool operator==(const item_meta&, const item_meta&) = default;
 };
 
+// Of a value whose bytes are those of `large`, if not null, and then those of `rest`: the
+// contiguous bytes from `offset` on, which is less than its size.
+inline std::string_view piece_of(const large_value* large, std::string_view rest,
+                                 std::size_t offset) {
+  const std::size_t large_size = large ? large->size() : 0;
+  return offset < large_size ? large->extent_at(offset) : rest.substr(offset - large_size);
+}
+
 // A look at a stored item. Valid while the shard's lock is held and until the next call that
-// changes the shard. A value is either inline (`value`) or, from large_value_min bytes on, a
-// reference to a large_value that may be kept past the lock.
+// changes the shard. The value's bytes are those of `large`, if there is one (it may be kept past
+// the lock), and then those of `value`.
 struct item_view {
   std::string_view key;
   item_meta meta;
-  std::string_view value;  // empty when `large` is set
+  std::string_view value;
   const large_value* large = nullptr;
   std::uint32_t last_access = 0;  // Unix seconds
   bool fetched = false;           // read since it was stored
 
-  std::size_t value_size() const { return large ? large->size() : value.size(); }
+  std::size_t value_size() const { return (large ? large->size() : 0) + value.size(); }
+  // The contiguous bytes of the value from `offset` < value_size() on.
+  std::string_view piece_at(std::size_t offset) const { return piece_of(large, value, offset); }
 };
 
 }  // namespace tandem::engine

@@ -1,10 +1,16 @@
-// A value too big to be copied under a lock: written once by whoever reserved it, immutable from
-// the moment it is stored, freed when the last reference goes. A client connection or a peer link
-// that sends it holds a reference, so an overwrite or an eviction never pulls it away.
+// The bytes of a value too big to be copied under a lock, in runs of whole pages: written once by
+// whoever reserved it, immutable from the moment it is stored, its memory free for others when the
+// last reference goes. A client connection or a peer link that sends it holds a reference, so an
+// overwrite or an eviction never pulls it away.
 //
-// Memory: it is charged to its shard from reservation to the last release (shard.h), so a slow
-// reader's pins stay inside the limit. References may be taken, dropped and read from by any
-// thread without the shard's lock, and may outlive the shard.
+// While it is being written it holds the whole value. When it is stored, what is beyond the last
+// whole page (the tail) moves into the item's record, so no page is left half empty: a stored value
+// is its large_value's bytes and then the tail (item_view).
+//
+// Memory: taken by grant() as the bytes come, charged to its shard (page_pool.h) until the last
+// release, so that a slow writer's and a slow reader's values stay inside the limit. References may
+// be taken, dropped and read from by any thread without the shard's lock, and may outlive the
+// shard.
 #pragma once
 
 #include <atomic>
@@ -12,33 +18,23 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
-#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+
+#include "common/engine/page_pool.h"
 
 namespace tandem::engine {
 
 // Values of at least this many bytes are large.
-constexpr std::size_t large_value_min = std::size_t{16} * 1024;
-
-// The bytes that the large values of one shard take. Counted rather than owned by the shard: a
-// connection that closes after the shard is gone still has somewhere to give its bytes back to.
-// Added to under the shard's lock, subtracted from by any thread.
-class large_charge : public boost::intrusive_ref_counter<large_charge> {
- public:
-  std::size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
-
- private:
-  friend class large_value;
-  std::atomic<std::size_t> bytes_{0};
-};
-using large_charge_ref = boost::intrusive_ptr<large_charge>;
+constexpr std::size_t large_value_min = page_bytes;
+constexpr std::size_t large_value_max = std::size_t{1} << 30;
 
 class large_value {
  public:
-  // Uninitialised bytes, charged to `charge` now and credited back when the value is freed.
-  // Throws std::bad_alloc, and then charges nothing.
-  static boost::intrusive_ptr<large_value> make(std::size_t size, large_charge_ref charge);
+  // For `size` <= large_value_max bytes, none of them granted. Throws std::bad_alloc, and then
+  // charges nothing.
+  static boost::intrusive_ptr<large_value> make(std::size_t size, page_pool_ref pool);
 
   large_value(const large_value&) = delete;
   large_value& operator=(const large_value&) = delete;
@@ -47,32 +43,52 @@ class large_value {
   // The value's bytes in order, as one or more extents. At `offset` < size(): the contiguous bytes
   // from there to the end of their extent.
   std::string_view extent_at(std::size_t offset) const noexcept;
-  // The same for the one writer, before the value is stored.
+
+  // --- for the one writer, before the value is stored
+  // Bytes that may be written, from the first.
+  std::size_t granted() const noexcept;
+  // The same as extent_at for writing; `offset` < granted().
   std::span<char> writable_at(std::size_t offset) noexcept;
-  // Copies `bytes` to `offset`, where they must fit; writer only.
+  // Copies `bytes` to `offset`, where they must fit and be granted.
   void write(std::size_t offset, std::string_view bytes) noexcept;
 
+  // --- for the shard
+  // Bytes of memory that granting the first `upto` bytes would take.
+  std::size_t growth(std::size_t upto) const noexcept;
+  // False: the kernel gives no more; what it gave before is granted.
+  bool grant(std::size_t upto) noexcept;
+  // The bytes past the last whole page; trim() lets them go.
+  std::string_view tail() const noexcept;
+  void trim() noexcept;
   // Whether anyone but the caller's one reference holds it. False is final while the caller, being
   // the only holder, hands out no reference.
   bool shared() const noexcept { return references_.load(std::memory_order_acquire) > 1; }
-  bool charged_to(const large_charge& charge) const noexcept { return charge_.get() == &charge; }
+  bool belongs_to(const page_pool& pool) const noexcept { return pool_.get() == &pool; }
 
-  // Bytes of memory that a value of `size` bytes takes, overhead included: what glibc's malloc
-  // takes for it, rounded up where it depends on the heap's state.
+  // Bytes of memory that a stored value of `size` bytes takes, but for its record.
   static std::size_t footprint(std::size_t size) noexcept;
 
  private:
-  large_value(std::size_t size, large_charge_ref charge) noexcept;
+  struct extent {
+    std::uint32_t first = 0;  // its first page
+    std::uint32_t end = 0;    // pages of the value up to its end
+  };
+
+  large_value(std::size_t size, page_pool_ref pool);
   ~large_value();
-  char* bytes() noexcept { return reinterpret_cast<char*>(this + 1); }
-  const char* bytes() const noexcept { return reinterpret_cast<const char*>(this + 1); }
+  std::span<const extent> extents() const noexcept;
+  std::span<char> place_of(std::size_t offset) const noexcept;
+  bool add(page_pool::run r) noexcept;
+  std::size_t body() const noexcept { return size_ / page_bytes * page_bytes; }
   friend void intrusive_ptr_add_ref(const large_value* value) noexcept;
   friend void intrusive_ptr_release(const large_value* value) noexcept;
 
   mutable std::atomic<std::uint32_t> references_{0};
-  const std::size_t size_;
-  const large_charge_ref charge_;
-  // The bytes follow the object in the same allocation.
+  std::uint32_t size_;
+  extent only_;  // the extents, if they are but one; else it has the last's end
+  std::vector<extent>* more_ = nullptr;  // all of them, if there are more
+  char* tail_ = nullptr;                 // malloc'ed, until trimmed; null: no tail
+  const page_pool_ref pool_;
 };
 
 using large_ref = boost::intrusive_ptr<large_value>;

@@ -1,50 +1,38 @@
 #include "common/engine/record.h"
 
-#include <malloc.h>
-
-#include <cstdlib>
 #include <cstring>
-#include <new>
+#include <utility>
 
 namespace tandem::engine {
 
-namespace {
-
-std::uint8_t meta_bits(const item_meta& meta) noexcept {
-  unsigned bits = static_cast<unsigned>(meta.marks & mark::all) << record::marks_shift;
-  if (meta.kind == item_kind::tombstone) bits |= record::tombstone;
-  if (meta.touched) bits |= record::has_touched;
-  return static_cast<std::uint8_t>(bits);
-}
-
-}  // namespace
-
 large_value* record::large() const noexcept {
-  if (!is(has_large)) return nullptr;
+  if (!has_large) return nullptr;
   large_value* value;
-  std::memcpy(&value, tail(), large_pointer_bytes);
+  std::memcpy(&value, tail() + large_at(), sizeof value);
   return value;
 }
 
 version record::touched() const noexcept {
-  if (!is(has_touched)) return {};
+  if (!has_touched) return {};
   std::uint64_t word;
-  std::memcpy(&word, key_begin() + key_size + value_size, sizeof word);
+  std::memcpy(&word, tail() + touched_at(), sizeof word);
   return version(word);
 }
 
 version record::changed() const noexcept {
   const version t = touched();
-  return t > stored ? t : stored;
+  return t > stored() ? t : stored();
 }
 
 item_meta record::meta() const noexcept {
-  return {.stored = stored,
-          .touched = touched(),
-          .flags = flags,
-          .exptime = exptime,
-          .kind = kind(),
-          .marks = static_cast<std::uint8_t>(bits >> marks_shift)};
+  item_meta meta{.stored = stored(),
+                 .touched = touched(),
+                 .flags = 0,
+                 .exptime = exptime,
+                 .kind = kind(),
+                 .marks = static_cast<std::uint8_t>(marks)};
+  if (has_flags) std::memcpy(&meta.flags, tail(), sizeof meta.flags);
+  return meta;
 }
 
 item_view record::view() const noexcept {
@@ -53,58 +41,50 @@ item_view record::view() const noexcept {
           .value = value(),
           .large = large(),
           .last_access = last_access,
-          .fetched = is(fetched)};
+          .fetched = fetched != 0};
 }
 
-void record::assign(std::string_view key, const item_meta& meta, std::string_view value,
-                    large_ref large, std::uint32_t now) noexcept {
-  bits = large ? has_large : 0;
-  value_size = static_cast<std::uint16_t>(value.size());
-  key_size = static_cast<std::uint8_t>(key.size());
+void record::assign(layout fields, std::string_view key, const item_meta& meta,
+                    std::string_view value, large_ref large, std::uint32_t now) noexcept {
+  value_size = static_cast<std::uint32_t>(value.size()) & 0xfffU;
+  key_size = static_cast<std::uint32_t>(key.size()) & 0xffU;
+  frequency = dead = fetched = 0;
+  tombstone = meta.kind == item_kind::tombstone;
+  has_flags = fields.flags;
+  has_touched = fields.touched;
+  has_large = static_cast<bool>(large);
   last_access = now;
-  char* at = tail();
   if (large) {
     large_value* raw = large.detach();
-    std::memcpy(at, &raw, large_pointer_bytes);
-    at += large_pointer_bytes;
+    std::memcpy(tail() + large_at(), &raw, sizeof raw);
   }
-  if (!key.empty()) std::memcpy(at, key.data(), key.size());
+  char* const at = tail() + key_at();
+  std::memcpy(at, key.data(), key.size());
   if (!value.empty()) std::memcpy(at + key.size(), value.data(), value.size());
   set_meta(meta);
 }
 
 void record::set_meta(const item_meta& meta) noexcept {
-  stored = meta.stored;
+  const std::uint64_t word = meta.stored.word();
+  stored_low = static_cast<std::uint32_t>(word);
+  stored_high = static_cast<std::uint32_t>(word >> 32);
   exptime = meta.exptime;
-  flags = meta.flags;
-  bits = static_cast<std::uint8_t>((bits & (has_large | visited | fetched)) | meta_bits(meta));
-  if (meta.touched) {
-    const std::uint64_t word = meta.touched.word();
-    char* at = tail() + (is(has_large) ? large_pointer_bytes : 0) + key_size + value_size;
-    std::memcpy(at, &word, sizeof word);
+  marks = meta.marks & mark::all;
+  if (has_flags) std::memcpy(tail(), &meta.flags, sizeof meta.flags);
+  if (has_touched) {
+    const std::uint64_t touched_word = meta.touched.word();
+    std::memcpy(tail() + touched_at(), &touched_word, sizeof touched_word);
   }
 }
 
 large_ref record::take_large() noexcept {
-  large_ref value(large(), false);
-  return value;
+  return {large(), false};
 }
 
-record* allocate_record(std::size_t bytes) noexcept {
-  void* memory = std::malloc(bytes);
-  return memory == nullptr ? nullptr : new (memory) record;
-}
-
-void free_record(record* r) noexcept {
-  std::free(r);
-}
-
-std::size_t record_capacity(const record* r) noexcept {
-  return malloc_usable_size(const_cast<record*>(r));
-}
-
-std::size_t record_memory(const record* r) noexcept {
-  return record_capacity(r) + 8;
+void record::make_gap(std::size_t bytes) noexcept {
+  key_size = 0;
+  dead = 1;
+  value_size = static_cast<std::uint32_t>(bytes) & 0xfffU;
 }
 
 }  // namespace tandem::engine

@@ -1,10 +1,12 @@
-// An item as it lies in memory: one malloc'ed block of a header, the key, and the value or a
-// reference to a large one. Its links thread it into its index bucket and into one queue (sieve.h);
-// whoever links it unlinks it. Private to the engine.
+// An item as it lies in a log segment, packed to multiples of 4 bytes. Private to the engine.
 //
-// The tail, unpadded:  [large_value* 8]  key  [inline value]  [touch version 8]
-// The touch version is there only once an item was touched: most never are, and 8 bytes are 5 % of
-// a small item. At the end it can be added without moving anything if the block has room.
+//   header 20 | [client flags 4] [touch version 8] [large_value* 8] | key | inline value | padding
+//
+// What is in brackets is there only if it is needed: most items have no flags, were never touched
+// and are small. The inline value is the whole value, or the tail of a large one.
+//
+// A stretch that holds no record, where a shorter one was put in a longer one's place, is a gap: a
+// first word with key_size 0 and its bytes as value_size.
 #pragma once
 
 #include <cstdint>
@@ -14,42 +16,44 @@
 
 namespace tandem::engine {
 
-constexpr std::size_t large_pointer_bytes = sizeof(void*);
-
 struct record {
-  record* chain = nullptr;  // the next in its bucket
-  record* newer = nullptr;  // its neighbours in its queue
-  record* older = nullptr;
-  version stored;
-  std::uint32_t exptime = 0;
-  std::uint32_t last_access = 0;
-  std::uint32_t flags = 0;
-  std::uint16_t value_size = 0;  // of an inline value
-  std::uint8_t key_size = 0;
-  std::uint8_t bits = 0;  // below; the item's marks from marks_shift on
+  static constexpr unsigned frequency_max = 3;
 
-  static constexpr std::uint8_t tombstone = 1;
-  static constexpr std::uint8_t has_large = 2;
-  static constexpr std::uint8_t has_touched = 4;
-  static constexpr std::uint8_t visited = 8;   // read since the eviction hand passed
-  static constexpr std::uint8_t fetched = 16;  // read since it was stored
-  static constexpr unsigned marks_shift = 5;
+  std::uint32_t value_size : 12;  // of the inline value
+  std::uint32_t key_size : 8;     // 0: a gap
+  std::uint32_t frequency : 2;    // reads since it was stored, or moved by the eviction; at most 3
+  std::uint32_t dead : 1;         // nothing refers to it any more
+  std::uint32_t tombstone : 1;
+  std::uint32_t has_flags : 1;
+  std::uint32_t has_touched : 1;
+  std::uint32_t has_large : 1;
+  std::uint32_t fetched : 1;  // read since it was stored
+  std::uint32_t marks : 3;
+  std::uint32_t : 1;
+  std::uint32_t exptime;
+  std::uint32_t last_access;
+  std::uint32_t stored_low, stored_high;
 
-  // Bytes to allocate for one.
-  static constexpr std::size_t bytes_for(std::size_t key_size, std::size_t inline_size, bool large,
-                                         bool touched) noexcept {
-    return sizeof(record) + (large ? large_pointer_bytes : 0) + key_size + inline_size +
-           (touched ? sizeof(version) : 0);
+  // Bytes that a record takes.
+  static std::size_t bytes_for(std::size_t key_size, std::size_t inline_size, bool flags,
+                               bool touched, bool large) noexcept {
+    const std::size_t bytes = sizeof(record) + (flags ? 4 : 0) + (touched ? 8 : 0) +
+                              (large ? 8 : 0) + key_size + inline_size;
+    return (bytes + 3) & ~std::size_t{3};
   }
-  // Bytes that are written, of those allocated.
+  // Bytes that this record or gap takes.
   std::size_t bytes() const noexcept {
-    return bytes_for(key_size, value_size, is(has_large), is(has_touched));
+    if (is_gap()) return value_size;
+    return bytes_for(key_size, value_size, has_flags, has_touched, has_large);
   }
 
-  bool is(std::uint8_t bit) const noexcept { return (bits & bit) != 0; }
-  item_kind kind() const noexcept {
-    return is(tombstone) ? item_kind::tombstone : item_kind::value;
+  // What its frequency is after one more read.
+  unsigned raised() const noexcept {
+    return frequency < frequency_max ? (frequency + 1U) & frequency_max : frequency_max;
   }
+  bool is_gap() const noexcept { return key_size == 0; }
+  item_kind kind() const noexcept { return tombstone ? item_kind::tombstone : item_kind::value; }
+  version stored() const noexcept { return version(std::uint64_t{stored_high} << 32 | stored_low); }
   std::string_view key() const noexcept { return {key_begin(), key_size}; }
   std::string_view value() const noexcept { return {key_begin() + key_size, value_size}; }
   large_value* large() const noexcept;
@@ -58,38 +62,43 @@ struct record {
   version changed() const noexcept;
   item_meta meta() const noexcept;
   item_view view() const noexcept;
+  // Of the large value, that is besides the record.
+  std::size_t large_bytes() const noexcept {
+    return has_large ? large_value::footprint(large()->size()) : 0;
+  }
 
-  // Writes everything but the links: `value` inline, or `large`, whose one reference passes to the
-  // record. The block must have bytes_for() them; `key` and `value` must not lie in it.
-  void assign(std::string_view key, const item_meta& meta, std::string_view value, large_ref large,
-              std::uint32_t now) noexcept;
-  // Changes the meta alone. Adding a touch version takes 8 bytes more of the block.
+  // Whether set_meta() would do without moving what follows the optional fields.
+  bool holds(const item_meta& meta) const noexcept {
+    return (has_flags || meta.flags == 0) && (has_touched || !meta.touched);
+  }
+
+  // Writes everything: the optional fields that `layout` has, `value` inline, and `large`, whose
+  // one reference passes to the record. The place must have bytes_for() them; key and value must
+  // not lie in it.
+  struct layout {
+    bool flags = false, touched = false;
+  };
+  void assign(layout fields, std::string_view key, const item_meta& meta, std::string_view value,
+              large_ref large, std::uint32_t now) noexcept;
+  // Changes the meta alone; holds(meta).
   void set_meta(const item_meta& meta) noexcept;
-  // Takes the reference out; null if the value is not large. The record must then be assigned anew
-  // or freed.
+  // Takes the reference out; null if the value is not large. The record is then dead, or to be
+  // assigned anew.
   large_ref take_large() noexcept;
+  void make_gap(std::size_t bytes) noexcept;
 
  private:
   char* tail() noexcept { return reinterpret_cast<char*>(this + 1); }
   const char* tail() const noexcept { return reinterpret_cast<const char*>(this + 1); }
-  const char* key_begin() const noexcept {
-    return tail() + (is(has_large) ? large_pointer_bytes : 0);
-  }
+  std::size_t touched_at() const noexcept { return has_flags ? 4 : 0; }
+  std::size_t large_at() const noexcept { return touched_at() + (has_touched ? 8 : 0); }
+  std::size_t key_at() const noexcept { return large_at() + (has_large ? 8 : 0); }
+  const char* key_begin() const noexcept { return tail() + key_at(); }
 };
-static_assert(sizeof(record) == 48);
-static_assert(large_value_min <= UINT16_MAX, "an inline value's size is kept in 16 bits");
+static_assert(sizeof(record) == 20 && alignof(record) == 4);
+static_assert(key_size_max < 256 && large_value_min <= 4096);
 
-// A default record in a block of at least `bytes` bytes; null if there is no memory.
-record* allocate_record(std::size_t bytes) noexcept;
-// Frees the block alone: its links and its large value are the caller's to see to.
-void free_record(record* r) noexcept;
-// Bytes of the block that may be written.
-std::size_t record_capacity(const record* r) noexcept;
-// Bytes of memory the block takes, malloc's header included; and at most, for one yet to be
-// allocated (glibc's malloc; with another the shard settles afterwards).
-std::size_t record_memory(const record* r) noexcept;
-constexpr std::size_t record_memory_max(std::size_t bytes) noexcept {
-  return (bytes + 8 + 15) / 16 * 16 + 16;
-}
+// The longest record.
+constexpr std::size_t record_bytes_max = sizeof(record) + 20 + 252 + large_value_min;
 
 }  // namespace tandem::engine

@@ -1,52 +1,55 @@
 #include "common/engine/shard.h"
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/base/hash.h"
 
 namespace tandem::engine {
 
 namespace {
 
-std::size_t large_bytes_of(const record& r) noexcept {
-  const large_value* large = r.large();
-  return large ? large_value::footprint(large->size()) : 0;
-}
+// A record is put in the place of the old one if it fills it to this many percent: less wastes more
+// than a new place costs.
+constexpr std::size_t in_place_percent = 50;
 
-// What replacing the record gives back: a large value that a reader holds stays charged.
-std::size_t released_by_replacing(const record& r) noexcept {
-  const large_value* large = r.large();
-  return record_memory(&r) + (large && !large->shared() ? large_bytes_of(r) : 0);
-}
-
-// The record that refers to a large value.
-constexpr std::size_t large_record_max =
-    record_memory_max(record::bytes_for(key_size_max, 0, true, true));
-
-// A block may hold a record of this many bytes, and is not so wide that keeping it wastes more than
-// a new block would cost.
-bool worth_reusing(const record& r, std::size_t bytes) noexcept {
-  const std::size_t capacity = record_capacity(&r);
-  return capacity >= bytes && capacity <= bytes + bytes / 4 + 16;
+unsigned band_for(std::size_t bytes) noexcept {
+  unsigned band = 0;
+  while (band < bands - 1 && bytes > band_bytes_max[band]) ++band;
+  return band;
 }
 
 }  // namespace
 
 shard::shard(const shard_limits& limits)
     : limits_(limits),
+      log_(limits.memory_bytes),
+      index_(limits.memory_bytes, log_),
       floors_(limits.memory_bytes),
       unshared_floors_(limits.memory_bytes),
-      large_(new large_charge) {}
+      large_(new page_pool) {}
 
 shard::~shard() {
-  for (auto* r = values_.oldest(); r != nullptr;) {
-    r->take_large();
-    free_record(std::exchange(r, r->newer));
+  for (log_id log = 0; log < log_count; ++log) {
+    for (sweep at{log_.log(log).oldest, 0}; at.segment != no_segment;) {
+      if (record* r = next_record(at))
+        r->take_large();
+      else
+        at = {log_[at.segment].newer, 0};
+    }
   }
-  for (auto* r = tombstones_.oldest(); r != nullptr;) free_record(std::exchange(r, r->newer));
+}
+
+// The next record in use of a segment, passing over what is not; null at its end.
+record* shard::next_record(sweep& at) const noexcept {
+  while (at.offset < log_[at.segment].used) {
+    record* const r = log_.record_at(at.segment, at.offset);
+    at.offset += static_cast<std::uint32_t>(r->bytes());
+    if (!r->dead) return r;
+  }
+  return nullptr;
 }
 
 // --- reading -------------------------------------------------------------------------------
@@ -55,14 +58,15 @@ std::optional<item_view> shard::find(std::uint64_t hash, std::string_view key, i
                                      bool access) {
   latest_ = now;
   record* r = index_.find(hash, key);
-  if (r == nullptr || r->is(record::tombstone)) return std::nullopt;
+  if (r == nullptr || r->tombstone) return std::nullopt;
   if (is_dead(*r, now)) {
     reclaim(hash, r, now);
     return std::nullopt;
   }
   std::optional<item_view> found = r->view();
   if (access) {
-    r->bits |= record::visited | record::fetched;
+    r->frequency = r->raised();
+    r->fetched = 1;
     r->last_access = unix_seconds(now.wall);
   }
   return found;
@@ -79,40 +83,55 @@ bool shard::is_expired(const record& r, instant now) noexcept {
 }
 
 bool shard::is_dead(const record& r, instant now) const noexcept {
-  return !r.is(record::tombstone) && (is_flushed(r) || is_expired(r, now));
+  return is_expired(r, now) || is_flushed(r);
 }
 
 bool shard::visible(const item_meta& meta, instant now) const noexcept {
-  return meta.kind == item_kind::value && meta.stored > flushed_ &&
-         (meta.exptime == 0 || meta.exptime > unix_seconds(now.wall));
+  return meta.stored > flushed_ && (meta.exptime == 0 || meta.exptime > unix_seconds(now.wall));
 }
 
-// --- storing -------------------------------------------------------------------------------
+// --- writing -------------------------------------------------------------------------------
 
 bool shard::fits(std::size_t key_size, std::size_t value_size) const noexcept {
-  const std::size_t max = limits_.item_size_max;
-  return value_size <= max && key_size <= max && key_size + value_size + item_overhead <= max;
+  const std::size_t most = limits_.item_size_max;
+  return key_size <= key_size_max && value_size <= large_value_max && value_size <= most &&
+         key_size + value_size + item_overhead <= most;
 }
 
 large_ref shard::reserve_large(std::size_t size, instant now) {
   latest_ = now;
+  if (!fits(0, size)) return nullptr;
   store_status status;
-  return make_large(size, now, status);
+  return make_large(size, large_step, now, status);
 }
 
-large_ref shard::make_large(std::size_t size, instant now, store_status& status) {
+bool shard::extend_large(large_value& value, instant now) {
+  CHECK(value.belongs_to(*large_));
+  latest_ = now;
+  if (grant(value, value.granted() + large_step, now)) return true;
+  ++counted_.out_of_memory;
+  return false;
+}
+
+// `value` gets the memory of its first `upto` bytes.
+bool shard::grant(large_value& value, std::size_t upto, instant now) {
+  const std::size_t bytes = value.growth(upto);
+  return (bytes == 0 || make_room(need::pages, bytes, now)) && value.grant(upto);
+}
+
+large_ref shard::make_large(std::size_t size, std::size_t granted, instant now,
+                            store_status& status) {
   status = store_status::too_large;
-  if (!fits(0, size)) return nullptr;
   const std::size_t bytes = large_value::footprint(size);
-  if (fixed_bytes() + bytes + large_record_max > limits_.memory_bytes) return nullptr;
+  if (fixed_bytes() + 2 * log_.segment_bytes() + bytes > limits_.memory_bytes) return nullptr;
   status = store_status::out_of_memory;
-  if (make_room(bytes, 0, now, nullptr)) {
-    try {
-      large_ref large = large_value::make(size, large_);
+  try {
+    large_ref large = large_value::make(size, large_);
+    if (grant(*large, std::min(size, granted), now)) {
       status = store_status::stored;
       return large;
-    } catch (const std::bad_alloc&) {  // counted like a full shard, below
     }
+  } catch (const std::bad_alloc&) {  // counted like a full shard, below
   }
   ++counted_.out_of_memory;
   return nullptr;
@@ -126,113 +145,157 @@ store_status shard::store(std::uint64_t hash, std::string_view key, const item_m
     return store_status::too_large;
   if (value.size() < large_value_min) return put(hash, key, meta, value, nullptr, now);
   store_status status;
-  large_ref large = make_large(value.size(), now, status);
+  large_ref large = make_large(value.size(), value.size(), now, status);
   if (!large) return status;
-  large->write(0, value);
-  return put(hash, key, meta, {}, std::move(large), now);
+  large->write(0, value.substr(0, value.size() / page_bytes * page_bytes));
+  const std::string_view tail = value.substr(value.size() / page_bytes * page_bytes);
+  large->trim();
+  return put(hash, key, meta, tail, std::move(large), now);
 }
 
 store_status shard::store(std::uint64_t hash, std::string_view key, const item_meta& meta,
                           large_ref value, instant now) {
-  CHECK(meta.kind == item_kind::value && value && value->charged_to(*large_));
+  CHECK(meta.kind == item_kind::value && value && value->belongs_to(*large_));
+  CHECK(value->granted() == value->size());
   latest_ = now;
   if (!fits(key.size(), value->size())) return store_status::too_large;
-  if (value->size() >= large_value_min) return put(hash, key, meta, {}, std::move(value), now);
-  const std::string_view bytes = value->size() == 0 ? std::string_view() : value->extent_at(0);
-  return put(hash, key, meta, bytes, nullptr, now);
+  char tail[page_bytes];
+  const std::string_view bytes(tail, value->tail().copy(tail, sizeof tail));
+  if (value->size() < large_value_min) return put(hash, key, meta, bytes, nullptr, now);
+  value->trim();
+  return put(hash, key, meta, bytes, std::move(value), now);
 }
 
 store_status shard::put(std::uint64_t hash, std::string_view key, const item_meta& meta,
                         std::string_view value, large_ref large, instant now) {
-  CHECK(key.size() <= key_size_max);
+  CHECK(!key.empty() && key.size() <= key_size_max);
   // Where nothing may be evicted a touch must not fail for want of 8 bytes: they are set aside.
-  const bool room_for_touch = static_cast<bool>(meta.touched) || !limits_.evict;
-  const std::size_t bytes =
-      record::bytes_for(key.size(), value.size(), static_cast<bool>(large), room_for_touch);
-  record* old = index_.find(hash, key);
-  store_status status;
-  record* r = block_for(old, bytes, now, status);
-  if (r == nullptr) return status;
-
+  const record::layout fields{meta.flags != 0, static_cast<bool>(meta.touched) || !limits_.evict};
+  const std::size_t bytes = record::bytes_for(key.size(), value.size(), fields.flags,
+                                              fields.touched, static_cast<bool>(large));
+  const std::size_t total = bytes + (large ? large_value::footprint(large->size()) : 0);
   const bool is_value = meta.kind == item_kind::value;
-  const bool keeps_place = is_value && old != nullptr && !old->is(record::tombstone);
-  if (old != nullptr) {
-    count(*old, false);
-    old->take_large();
-    if (!keeps_place) dequeue(old);
-  }
-  if (old == nullptr) {
-    index_.insert(hash, r);
-  } else if (r != old) {
-    index_.replace(hash, old, r);
-    if (keeps_place) values_.replace(old, r);
-    free_record(old);
-  }
-  r->assign(key, meta, value, std::move(large), unix_seconds(now.wall));
-  count(*r, true);
-  if (keeps_place)
-    r->bits |= record::visited;
-  else
-    enqueue(r);
+  const std::uint32_t seconds = unix_seconds(now.wall);
+  ++stores_;
+  work_ahead(bytes, now);
+  const bool remembered = is_value && index_.take_ghost(hash);
+  if (remembered) ++counted_.ghost_hits;
 
+  for (;;) {
+    record* const old = index_.find(hash, key);
+    const bool renews = is_value && old != nullptr && !old->tombstone;
+    log_id log = tombstone_log;
+    if (is_value) {
+      const bool proven = remembered || (renews && is_main(log_[log_.segment_of(old)].log));
+      log = proven ? main_log(band_for(total)) : small_log(band_for(total));
+    }
+    if (renews && log_[log_.segment_of(old)].log == log &&
+        overwrite(old, fields, bytes, key, meta, value, large, now))
+      break;
+    if (!log_.fits(log, bytes)) {
+      if (!open_segment(log, now)) return refuse(bytes);
+      continue;  // what was old may be gone or have moved
+    }
+    if (old == nullptr && !index_.has_room(hash)) {
+      if (!grow_index(hash, now)) return refuse(bytes);
+      continue;
+    }
+    record* const r = log_.append(log, bytes);
+    r->assign(fields, key, meta, value, std::move(large), seconds);
+    log_.add(*r);
+    if (old != nullptr) {
+      if (renews) r->frequency = old->raised();
+      index_.replace(hash, old, r);
+      log_.remove(*old);
+      old->take_large();
+      retire(old);
+    } else {
+      index_.insert(hash, r);
+    }
+    note_expiry(*r, seconds);
+    break;
+  }
   if (is_value) ++counted_.total_items;
-  const record* keep = is_value ? r : nullptr;
   cap_tombstones();
-  grow_index(now, keep);
-  settle(now, keep);
   return store_status::stored;
 }
 
-// A block for `bytes` bytes: the old record's own or a new one. Null, with the reason in `status`,
-// if there is none; the old record is then as it was.
-record* shard::block_for(record* old, std::size_t bytes, instant now, store_status& status) {
-  if (old != nullptr && worth_reusing(*old, bytes)) return old;
-  const std::size_t needed = record_memory_max(bytes);
-  if (make_room(needed, old ? released_by_replacing(*old) : 0, now, old))
-    if (record* r = allocate_record(bytes)) return r;
-  if (old != nullptr && record_capacity(old) >= bytes) return old;
-  if (fixed_bytes() + needed > limits_.memory_bytes) {
-    status = store_status::too_large;
-  } else {
-    status = store_status::out_of_memory;
-    ++counted_.out_of_memory;
-  }
-  return nullptr;
-}
-
-bool shard::update_meta(std::uint64_t hash, std::string_view key, const item_meta& meta) {
-  record* r = index_.find(hash, key);
-  if (r == nullptr) return false;
-  CHECK(meta.kind == r->kind());
-  const std::size_t bytes = record::bytes_for(r->key_size, r->value_size, r->is(record::has_large),
-                                              static_cast<bool>(meta.touched));
-  if (record_capacity(r) < bytes) r = widened(hash, r, bytes);
-  if (r == nullptr) return false;
-  r->set_meta(meta);
+// Puts the new state in the old one's place, if it fits well.
+bool shard::overwrite(record* old, record::layout fields, std::size_t bytes, std::string_view key,
+                      const item_meta& meta, std::string_view value, large_ref& large,
+                      instant now) {
+  const std::size_t room = log_.room_of(*old);
+  if (bytes > room || bytes * 100 < room * in_place_percent) return false;
+  log_.remove(*old);
+  old->take_large();
+  const unsigned frequency = old->raised();
+  old->assign(fields, key, meta, value, std::move(large), unix_seconds(now.wall));
+  old->frequency = frequency & 3U;
+  if (room > bytes)
+    reinterpret_cast<record*>(reinterpret_cast<char*>(old) + bytes)->make_gap(room - bytes);
+  log_.add(*old);
+  note_expiry(*old, unix_seconds(now.wall));
   return true;
 }
 
-// Moves the record to a block of `bytes` bytes. If there is no memory for it the item is given up,
-// as by an eviction: a miss is safe, the old expiry is not.
-record* shard::widened(std::uint64_t hash, record* r, std::size_t bytes) {
-  record* wide = nullptr;
-  if (make_room(record_memory_max(bytes), record_memory(r), latest_, r))
-    wide = allocate_record(bytes);
-  if (wide == nullptr) {
-    give_up(hash, r);
-    return nullptr;
+store_status shard::refuse(std::size_t bytes) noexcept {
+  const std::size_t least = fixed_bytes() + 2 * log_.segment_bytes() + bytes;
+  if (least > limits_.memory_bytes) return store_status::too_large;
+  ++counted_.out_of_memory;
+  return store_status::out_of_memory;
+}
+
+bool shard::open_segment(log_id log, instant now) {
+  if (!make_room(need::segment, 0, now)) return false;
+  return begin_segment(log, unix_seconds(now.wall));
+}
+
+bool shard::begin_segment(log_id log, std::uint32_t now) noexcept {
+  const std::uint32_t closed = log_.log(log).newest;
+  if (!log_.open(log, stores_, now)) return false;
+  if (closed != no_segment) plan_expiry(closed, now);
+  return true;
+}
+
+bool shard::grow_index(std::uint64_t hash, instant now) {
+  if (!make_room(need::index, index_.split_bytes(), now)) return false;
+  return index_.has_room(hash) || index_.split(hash);
+}
+
+bool shard::update_meta(std::uint64_t hash, std::string_view key, const item_meta& meta) {
+  const std::uint32_t seconds = unix_seconds(latest_.wall);
+  for (;;) {
+    record* const r = index_.find(hash, key);
+    if (r == nullptr) return false;
+    CHECK(meta.kind == r->kind());
+    if (r->holds(meta)) {
+      r->set_meta(meta);
+      note_expiry(*r, seconds);
+      return true;
+    }
+    const record::layout fields{r->has_flags || meta.flags != 0,
+                                r->has_touched || static_cast<bool>(meta.touched)};
+    const std::size_t bytes =
+        record::bytes_for(r->key_size, r->value_size, fields.flags, fields.touched, r->has_large);
+    const log_id log = log_[log_.segment_of(r)].log;
+    if (!log_.fits(log, bytes)) {
+      if (open_segment(log, latest_)) continue;
+      // The item is given up, as by an eviction: a miss is safe, the old expiry is not.
+      if (record* still = index_.find(hash, key)) give_up(hash, still);
+      return false;
+    }
+    record* const wide = log_.append(log, bytes);
+    log_.remove(*r);
+    const unsigned frequency = r->frequency, fetched = r->fetched;
+    wide->assign(fields, r->key(), meta, r->value(), r->take_large(), r->last_access);
+    wide->frequency = frequency & 3U;
+    wide->fetched = fetched & 1U;
+    log_.add(*wide);
+    index_.replace(hash, r, wide);
+    retire(r);
+    note_expiry(*wide, seconds);
+    return true;
   }
-  count(*r, false);
-  std::memcpy(static_cast<void*>(wide), r, r->bytes());
-  index_.replace(hash, r, wide);
-  if (wide->is(record::tombstone))
-    tombstones_.replace(r, wide);
-  else
-    values_.replace(r, wide);
-  free_record(r);
-  count(*wide, true);
-  settle(latest_, wide);
-  return wide;
 }
 
 bool shard::drop(std::uint64_t hash, std::string_view key, version floor) {
@@ -240,12 +303,84 @@ bool shard::drop(std::uint64_t hash, std::string_view key, version floor) {
   record* r = index_.find(hash, key);
   if (r == nullptr) return false;
   raise_floor(hash, r->changed());
-  remove(hash, r);
+  remove(hash, r, false);
   return true;
 }
 
 void shard::flush(version watermark) {
-  flushed_ = std::max(flushed_, watermark);
+  if (watermark <= flushed_) return;
+  flushed_ = watermark;
+  // Every segment is due to be swept.
+  for (std::uint32_t n = 0; n < log_.segment_count(); ++n) log_[n].due = 0;
+  next_due_ = 0;
+  expiring_ = {};
+}
+
+// --- walking -------------------------------------------------------------------------------
+
+void shard::walk(cursor& at, unsigned budget,
+                 const std::function<void(const item_view&)>& visit) const {
+  for (std::uint64_t spent = 0; spent < budget && !at.done;) {
+    // Another page was merged into this one: what it brought to the buckets passed was not seen.
+    const unsigned depth = index_.depth_at(at.position);
+    if (depth < at.depth) at.bucket = 0;
+    at.depth = static_cast<std::uint16_t>(depth);
+    std::uint64_t seen = 0;
+    index_.visit_home(at.position, at.bucket, [&](const record* r) {
+      visit(r->view());
+      ++seen;
+    });
+    spent += std::max<std::uint64_t>(seen, 1);
+    if (++at.bucket < hash_index::home_buckets) continue;
+    at.position = index_.page_end(at.position);
+    at.bucket = at.depth = 0;
+    at.done = at.position == 0;
+  }
+}
+
+// --- statistics ----------------------------------------------------------------------------
+
+shard_statistics shard::statistics() const noexcept {
+  shard_statistics s = counted_;
+  for (log_id log = 0; log < tombstone_log; ++log) {
+    const segment_log::log_state& l = log_.log(log);
+    band_statistics& band = s.by_band[band_of(log)];
+    band.items += l.items;
+    band.bytes += l.bytes;
+    if (l.oldest != no_segment && l.items != 0) {
+      const std::uint64_t begun = std::max(log_[l.oldest].opened_at, 1U);
+      band.oldest = band.oldest == 0 ? begun : std::min(band.oldest, begun);
+    }
+    s.items += l.items;
+    s.item_bytes += l.bytes;
+  }
+  for (std::uint32_t n = 0; n < log_.segment_count(); ++n)
+    if (log_[n].log < tombstone_log) ++s.by_band[band_of(log_[n].log)].segments;
+  for (const band_statistics& band : s.by_band) {
+    s.evictions += band.evictions;
+    s.evicted_unfetched += band.evicted_unfetched;
+    s.reclaimed += band.reclaimed;
+    s.expired_unfetched += band.expired_unfetched;
+  }
+  s.tombstones = log_.log(tombstone_log).items;
+  s.tombstone_bytes = log_.log(tombstone_log).bytes;
+  s.index_bytes = index_.bytes() + floors_.bytes() + unshared_floors_.bytes();
+  s.log_bytes = log_.bytes();
+  s.dead_bytes = log_.dead_bytes();
+  s.large_bytes = large_->used_bytes();
+  s.warm_bytes = large_->warm_bytes();
+  return s;
+}
+
+void shard::reset_statistics() noexcept {
+  counted_ = {};
+}
+
+bool shard::consistent() const {
+  std::uint64_t records = 0;
+  for (log_id log = 0; log < log_count; ++log) records += log_.log(log).items;
+  return log_.consistent() && index_.consistent() && records == index_.size() &&
+         log_.large_bytes() <= large_->used_bytes();
 }
 
 }  // namespace tandem::engine

@@ -5,8 +5,7 @@
 // Guarantees:
 // - used_bytes() <= limit after every call that returns success: items, tombstones, the index, the
 //   floor table, large values (also those that only a reader still holds) and what the owner
-//   charges with set_extra_bytes() count. Stores evict to get there. (What malloc takes is counted,
-//   not what it keeps back: fragmentation of the heap comes on top.)
+//   charges with set_extra_bytes() count. Stores evict to get there.
 // - An item dropped without leaving a tombstone (evicted, expired, a capped tombstone) raises the
 //   floor of its hash, so that the merge rule can refuse an older state of it later.
 // - A cursor walk sees every item that exists from its start to its end at least once, whatever is
@@ -15,9 +14,20 @@
 // Three pieces of the key's hash are used: low bits by the owner to choose the shard (never top
 // ones), top bits for the place in the index, middle bits for the floor.
 //
-// In this version: malloc'ed records (record.h) in a chained index that grows a bucket at a time
-// (hash_index.h), and SIEVE eviction (sieve.h): a FIFO of items with one bit for "read since", and
-// one hand.
+// Memory: records lie in logs of segments (segment_log.h), large values in runs of pages
+// (page_pool.h), the index in pages (hash_index.h); address space is reserved, memory is taken as
+// it is needed and counted. One segment's worth is always held back, so that what must be copied to
+// free a segment has a place.
+//
+// Eviction is S3-FIFO (Yang et al., SOSP 2023) by bands of size: a new record goes to its band's
+// small log; at that log's old end it moves to the main log if it was read since, else it is
+// dropped and the index remembers its hash (a ghost); a key that comes back while it is remembered
+// goes to the main log at once. At the main log's old end a record that was read goes round again.
+// The band to take from is the one with the largest age of its oldest x the root of its mean size.
+// Before anything living is evicted, what has expired is taken (each segment knows when a good part
+// of it will have), and when a tenth of the log is dead (overwritten, deleted), the deadest segment
+// is compacted. A store does some of this work ahead, in proportion to its size, so no single one
+// has to do much.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +39,9 @@
 #include "common/engine/floors.h"
 #include "common/engine/hash_index.h"
 #include "common/engine/item.h"
-#include "common/engine/sieve.h"
+#include "common/engine/page_pool.h"
+#include "common/engine/segment_log.h"
+#include "common/engine/shard_statistics.h"
 
 namespace tandem::engine {
 
@@ -51,43 +63,11 @@ enum class store_status : std::uint8_t {
   out_of_memory,  // nothing (more) could be evicted to make room, or malloc failed
 };
 
-// Counters since start or reset_statistics(), and gauges marked so.
-struct shard_statistics {
-  std::uint64_t items = 0;            // gauge: visible or not yet reclaimed values
-  std::uint64_t tombstones = 0;       // gauge
-  std::uint64_t item_bytes = 0;       // gauge: key + value + overhead of values, large ones too
-  std::uint64_t tombstone_bytes = 0;  // gauge
-  std::uint64_t index_bytes = 0;      // gauge: index and floor table
-  std::uint64_t large_bytes = 0;      // gauge: large values, stored, reserved and pinned ones
-  std::uint64_t total_items = 0;      // values ever stored
-  std::uint64_t evictions = 0;
-  std::uint64_t evicted_unfetched = 0;
-  std::uint64_t reclaimed = 0;  // expired or flushed items removed (no evictions)
-  std::uint64_t expired_unfetched = 0;
-  std::uint64_t out_of_memory = 0;
-  std::uint64_t tombstones_dropped = 0;  // at the cap, before the peer had confirmed them
-
-  shard_statistics& operator+=(const shard_statistics& other) noexcept {
-    items += other.items;
-    tombstones += other.tombstones;
-    item_bytes += other.item_bytes;
-    tombstone_bytes += other.tombstone_bytes;
-    index_bytes += other.index_bytes;
-    large_bytes += other.large_bytes;
-    total_items += other.total_items;
-    evictions += other.evictions;
-    evicted_unfetched += other.evicted_unfetched;
-    reclaimed += other.reclaimed;
-    expired_unfetched += other.expired_unfetched;
-    out_of_memory += other.out_of_memory;
-    tombstones_dropped += other.tombstones_dropped;
-    return *this;
-  }
-};
-
 // Where a walk stands. Starts at its default; ended when done.
 struct cursor {
   std::uint64_t position = 0;
+  std::uint16_t bucket = 0;
+  std::uint16_t depth = 0;
   bool done = false;
 };
 
@@ -110,6 +90,13 @@ class shard {
   shard(const shard&) = delete;
   shard& operator=(const shard&) = delete;
 
+  // --- ahead of reading or writing -----------------------------------------------------------
+  // Bring what a look-up of `hash` will touch into the processor's cache: first the index (any
+  // thread, without the owner's lock), and a little later the item. Looking up a batch of keys this
+  // way costs a fraction of one by one.
+  void prefetch_index(std::uint64_t hash) const noexcept { index_.prefetch_bucket(hash); }
+  void prefetch_item(std::uint64_t hash) const noexcept { index_.prefetch_record(hash); }
+
   // --- reading -----------------------------------------------------------------------------
   // The visible value of `key`: not a tombstone, not expired, not flushed. Something expired or
   // flushed that it meets is reclaimed. Counts as an access (eviction, last_access, fetched) if
@@ -121,9 +108,14 @@ class shard {
   std::optional<item_view> find_any(std::uint64_t hash, std::string_view key) const;
 
   // --- writing -----------------------------------------------------------------------------
-  // Room for a large value of `size` bytes, to be filled outside the lock and stored later or let
-  // go. Null: too large for the limits, nothing left to evict or malloc failed. Evicts.
+  // A place for a large value of `size` bytes, to be filled outside the lock and stored later or
+  // let go. Memory for its beginning (large_step bytes) comes with it, memory for more with each
+  // extend_large(), which is to be called as the bytes come: it evicts, a bounded amount each time,
+  // and nobody holds memory for bytes that never come. Null and false: too large for the limits,
+  // nothing left to evict or no memory.
   large_ref reserve_large(std::size_t size, instant now);
+  bool extend_large(large_value& value, instant now);
+  static constexpr std::size_t large_step = std::size_t{64} << 10;
   // True if key + value of these sizes pass item_size_max: with the default of 1 MiB a value of
   // 1048300 bytes does and one of 1048576 does not.
   bool fits(std::size_t key_size, std::size_t value_size) const noexcept;
@@ -135,8 +127,8 @@ class shard {
   // An overwrite of a value counts as an access and keeps its place in the eviction queue.
   store_status store(std::uint64_t hash, std::string_view key, const item_meta& meta,
                      std::string_view value, instant now);
-  // `value` comes from this shard's reserve_large() and is not written to any more; under
-  // large_value_min bytes it is copied and let go.
+  // `value` comes from this shard's reserve_large(), is wholly written and is not written to any
+  // more; under large_value_min bytes it is copied and let go.
   store_status store(std::uint64_t hash, std::string_view key, const item_meta& meta,
                      large_ref value, instant now);
   // Changes meta of the item under `key` (any kind) and keeps its kind and its value. False: no
@@ -172,10 +164,11 @@ class shard {
   void set_drop_listener(drop_listener* listener) noexcept { drop_listener_ = listener; }
 
   // --- housekeeping ------------------------------------------------------------------------
-  // Visits about `budget` index positions, going round and round: reclaims expired and flushed
-  // values and the tombstones whose version is <= confirmed; the oldest tombstones are looked at
-  // first. Gives back index memory when few items are left. Bounded by budget, not by contents.
-  void housekeep(unsigned budget, instant now, version confirmed_tombstones);
+  // Visits about `budget` records: reclaims expired and flushed values where they are due, and the
+  // tombstones whose version is <= confirmed; the oldest tombstones are looked at first. Gives
+  // back index memory when few items are left. Bounded by budget, not by contents. True: more is
+  // due already.
+  bool housekeep(unsigned budget, instant now, version confirmed_tombstones);
 
   // --- walking -----------------------------------------------------------------------------
   // Calls `visit` for the items (of any kind, visible or not) at the cursor's position and advances
@@ -191,59 +184,85 @@ class shard {
   void set_extra_bytes(std::size_t bytes, instant now);  // the owner's (journal)
   std::size_t used_bytes() const noexcept;
   const shard_limits& limits() const noexcept { return limits_; }
+  // Of the log's segments; a shard of less than some 16 of them does badly.
+  std::size_t segment_bytes() const noexcept { return log_.segment_bytes(); }
   shard_statistics statistics() const noexcept;
   void reset_statistics() noexcept;  // the counters; gauges stay
   // Whether index, queues and gauges agree, by a look at everything. For tests and fuzzers.
   bool consistent() const;
 
  private:
-  bool is_flushed(const record& r) const noexcept { return r.stored <= flushed_; }
+  // Where a sweep through a segment stands.
+  struct sweep {
+    std::uint32_t segment = no_segment;
+    std::uint32_t offset = 0;
+  };
+
+  bool is_flushed(const record& r) const noexcept { return r.stored() <= flushed_; }
   static bool is_expired(const record& r, instant now) noexcept;
   // A value that find() would not return.
   bool is_dead(const record& r, instant now) const noexcept;
 
   // Storing.
-  large_ref make_large(std::size_t size, instant now, store_status& status);
+  large_ref make_large(std::size_t size, std::size_t granted, instant now, store_status& status);
+  bool grant(large_value& value, std::size_t upto, instant now);
   store_status put(std::uint64_t hash, std::string_view key, const item_meta& meta,
                    std::string_view value, large_ref large, instant now);
-  record* block_for(record* old, std::size_t bytes, instant now, store_status& status);
-  record* widened(std::uint64_t hash, record* r, std::size_t bytes);
+  bool overwrite(record* old, record::layout fields, std::size_t bytes, std::string_view key,
+                 const item_meta& meta, std::string_view value, large_ref& large, instant now);
+  store_status refuse(std::size_t bytes) noexcept;
+  bool open_segment(log_id log, instant now);
+  bool begin_segment(log_id log, std::uint32_t now) noexcept;
+  bool grow_index(std::uint64_t hash, instant now);
 
   // Removing.
-  void count(const record& r, bool added) noexcept;
-  void enqueue(record* r) noexcept;
-  void dequeue(record* r) noexcept;
-  void remove(std::uint64_t hash, record* r) noexcept;
+  void retire(record* r) noexcept;
+  void remove(std::uint64_t hash, record* r, bool remember) noexcept;
   void give_up(std::uint64_t hash, record* r) noexcept;
   void reclaim(std::uint64_t hash, record* r, instant now) noexcept;
+  record* oldest_tombstone() noexcept;
   void cap_tombstones() noexcept;
+  void drop_confirmed(unsigned budget, version confirmed) noexcept;
   void forget(std::uint64_t hash, std::string_view key, version changed) noexcept;
 
-  // Making room. `keep`, if not null, is not removed.
+  // Making room.
   std::size_t fixed_bytes() const noexcept;
-  bool make_room(std::size_t bytes, std::size_t credit, instant now, const record* keep);
-  bool free_some(instant now, const record* keep);
-  void settle(instant now, const record* keep);
-  void grow_index(instant now, const record* keep);
+  enum class need : std::uint8_t { segment, pages, index };
+  bool make_room(need what, std::size_t bytes, instant now);
+  bool free_some(std::size_t budget, instant now);
+  void work_ahead(std::size_t bytes, instant now);
+  void settle(instant now);
+  log_id eviction_choice() const noexcept;
+  double age_of_oldest(const segment_log::log_state& log) const noexcept;
+  void evict_from(log_id log, std::size_t budget, instant now);
+  bool compact(std::size_t budget);
+  bool begin_copies(std::uint32_t victim, log_id to) noexcept;
+  record* move(std::uint64_t hash, record* r, record* to) noexcept;
+  bool reclaim_due(unsigned budget, instant now);
+  void plan_expiry(std::uint32_t number, std::uint32_t now) noexcept;
+  void note_expiry(const record& r, std::uint32_t now) noexcept;
+  record* next_record(sweep& at) const noexcept;
 
   shard_limits limits_;
+  segment_log log_;
   hash_index index_;
-  sieve values_;
-  record_queue tombstones_;  // by the time of the delete
   floor_table floors_;
   floor_table unshared_floors_;
   version shared_;
   unsigned own_nodes_ = 0;
   drop_listener* drop_listener_ = nullptr;
-  large_charge_ref large_;
+  page_pool_ref large_;
   version flushed_;
   std::size_t extra_bytes_ = 0;
-  std::size_t value_bytes_ = 0;         // of the values' records
-  std::size_t tombstone_bytes_ = 0;     // of the tombstones' records
-  std::size_t stored_large_bytes_ = 0;  // of the large values that the records refer to
-  std::uint64_t housekeeping_at_ = 0;   // in hash space
-  instant latest_{};                    // of the last call that was given the time
-  shard_statistics counted_;            // items, tombstones and the counters
+  instant latest_{};          // of the last call that was given the time
+  std::uint32_t stores_ = 0;  // the age of segments is counted in these
+  unsigned spared_ = 0;       // records the eviction passed over since it last dropped one
+  log_id last_evicted_ = log_count;
+  bool borrowed_ = false;  // a sweep took the segment held back and has not freed one yet
+  sweep compacting_, expiring_, confirming_;
+  std::uint32_t next_due_ = never;  // no segment is due before
+  std::uint32_t due_from_ = 0;      // the segment that was due last
+  shard_statistics counted_;        // the counters
 };
 
 }  // namespace tandem::engine

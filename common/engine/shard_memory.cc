@@ -1,6 +1,10 @@
 // The shard's second half: what leaves it, and how room is made.
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
 
+#include "common/base/check.h"
 #include "common/base/hash.h"
 #include "common/engine/shard.h"
 
@@ -8,50 +12,37 @@ namespace tandem::engine {
 
 namespace {
 
-// How many items the hand spares in one round before it takes what it stands on: when everything
-// was read since its last visit SIEVE would pass over the whole shard, under the lock.
-constexpr unsigned spared_max = 256;
-// The same where nothing may be evicted and it only looks for what is expired or flushed.
-constexpr unsigned looks_max = 64;
+// How many records the eviction spares in a row before it takes one that was read: when everything
+// was it would go round the whole shard, under the lock.
+constexpr unsigned spared_max = 1024;
+// Records that a sweep looks at in one go, their index buckets prefetched.
+constexpr unsigned batch_max = 16;
+// The share of its band that the small log may fill before it is taken from.
+constexpr unsigned small_share = 10;
+// When the dead are this part of the log, compaction is worth more than eviction.
+constexpr unsigned dead_share = 12;
+// A segment is worth a sweep when this part of it has expired.
+constexpr unsigned due_share = 16;
 
 }  // namespace
 
 // --- removing ------------------------------------------------------------------------------
 
-// Adds a record to the gauges or takes it out. Called with the record linked or not, but complete.
-void shard::count(const record& r, bool added) noexcept {
-  const auto add = [added](auto& gauge, std::size_t n) { gauge = added ? gauge + n : gauge - n; };
-  if (r.is(record::tombstone)) {
-    add(counted_.tombstones, 1);
-    add(tombstone_bytes_, record_memory(&r));
-    return;
-  }
-  add(counted_.items, 1);
-  add(value_bytes_, record_memory(&r));
-  if (const large_value* large = r.large())
-    add(stored_large_bytes_, large_value::footprint(large->size()));
+// The record, out of the books already, is dead; with the last of a segment the segment is free.
+void shard::retire(record* r) noexcept {
+  r->dead = 1;
+  const std::uint32_t number = log_.segment_of(r);
+  if (!log_.settle(number)) return;
+  borrowed_ = false;
+  for (sweep* at : {&compacting_, &expiring_, &confirming_})
+    if (at->segment == number) *at = {};
 }
 
-void shard::enqueue(record* r) noexcept {
-  if (r->is(record::tombstone))
-    tombstones_.push_newest(r);
-  else
-    values_.insert(r);
-}
-
-void shard::dequeue(record* r) noexcept {
-  if (r->is(record::tombstone))
-    tombstones_.remove(r);
-  else
-    values_.remove(r);
-}
-
-void shard::remove(std::uint64_t hash, record* r) noexcept {
-  index_.erase(hash, r);
-  dequeue(r);
-  count(*r, false);
+void shard::remove(std::uint64_t hash, record* r, bool remember) noexcept {
+  index_.erase(hash, r, remember);
+  log_.remove(*r);
   r->take_large();
-  free_record(r);
+  retire(r);
 }
 
 // A state is dropped and nothing in its place will tell of it.
@@ -65,28 +56,65 @@ void shard::forget(std::uint64_t hash, std::string_view key, version changed) no
 // Removes something that is neither dead nor confirmed, for want of memory.
 void shard::give_up(std::uint64_t hash, record* r) noexcept {
   forget(hash, r->key(), r->changed());
-  if (r->is(record::tombstone)) {
+  const log_id log = log_[log_.segment_of(r)].log;
+  if (r->tombstone) {
     ++counted_.tombstones_dropped;
   } else {
-    ++counted_.evictions;
-    if (!r->is(record::fetched)) ++counted_.evicted_unfetched;
+    band_statistics& band = counted_.by_band[band_of(log)];
+    ++band.evictions;
+    if (!r->fetched) ++band.evicted_unfetched;
+    if (r->exptime != 0) ++band.evicted_with_exptime;
+    const std::uint32_t now = unix_seconds(latest_.wall);
+    band.evicted_idle = now - std::min(now, r->last_access + 0U);
   }
-  remove(hash, r);
+  remove(hash, r, !r->tombstone && !is_main(log));
 }
 
 // Removes a dead value.
 void shard::reclaim(std::uint64_t hash, record* r, instant now) noexcept {
   if (!is_flushed(*r)) forget(hash, r->key(), r->changed());
-  ++counted_.reclaimed;
-  if (is_expired(*r, now) && !r->is(record::fetched)) ++counted_.expired_unfetched;
-  remove(hash, r);
+  band_statistics& band = counted_.by_band[band_of(log_[log_.segment_of(r)].log)];
+  ++band.reclaimed;
+  if (is_expired(*r, now) && !r->fetched) ++band.expired_unfetched;
+  remove(hash, r, false);
+}
+
+// --- tombstones ----------------------------------------------------------------------------
+
+record* shard::oldest_tombstone() noexcept {
+  const segment_log::log_state& log = log_.log(tombstone_log);
+  if (log.items == 0) return nullptr;
+  // A segment that has none is free, so the oldest has one, behind what was passed before.
+  sweep at{log.oldest, log.scanned};
+  record* const r = next_record(at);
+  CHECK(r != nullptr);
+  log_.pass(tombstone_log, at.offset - static_cast<std::uint32_t>(r->bytes()) - log.scanned);
+  return r;
 }
 
 void shard::cap_tombstones() noexcept {
   const std::size_t cap = limits_.memory_bytes / 100 * limits_.tombstone_percent;
-  while (tombstone_bytes_ > cap) {
-    record* r = tombstones_.oldest();
+  while (log_.log(tombstone_log).bytes > cap) {
+    record* r = oldest_tombstone();
     give_up(hash_key(r->key()), r);
+  }
+}
+
+// Removes tombstones that the peer knows of: the oldest, and, going round, those among others that
+// it does not know of.
+void shard::drop_confirmed(unsigned budget, version confirmed) noexcept {
+  for (unsigned n = 0; n < budget; ++n) {
+    record* r = oldest_tombstone();
+    if (r == nullptr || r->stored() > confirmed) break;
+    remove(hash_key(r->key()), r, false);
+  }
+  for (unsigned n = 0; n < budget && log_.log(tombstone_log).items != 0; ++n) {
+    if (confirming_.segment == no_segment) confirming_ = {log_.log(tombstone_log).oldest, 0};
+    record* r = next_record(confirming_);
+    if (r == nullptr)
+      confirming_ = {log_[confirming_.segment].newer, 0};
+    else if (r->stored() <= confirmed)
+      remove(hash_key(r->key()), r, false);
   }
 }
 
@@ -94,167 +122,312 @@ void shard::cap_tombstones() noexcept {
 
 // What an empty shard of this size takes.
 std::size_t shard::fixed_bytes() const noexcept {
-  return index_.bytes() + floors_.bytes() + unshared_floors_.bytes() + extra_bytes_;
+  return hash_index::bytes_min + floors_.bytes() + unshared_floors_.bytes() + log_.book_bytes() +
+         extra_bytes_;
 }
 
 std::size_t shard::used_bytes() const noexcept {
-  return fixed_bytes() + value_bytes_ + tombstone_bytes_ + large_->bytes();
+  return index_.bytes() + floors_.bytes() + unshared_floors_.bytes() + log_.bytes() +
+         large_->used_bytes() + large_->warm_bytes() + extra_bytes_;
 }
 
-// Sees to it that `bytes` more can be allocated, of which the caller gives back `credit` in the
-// same call.
-bool shard::make_room(std::size_t bytes, std::size_t credit, instant now, const record* keep) {
-  const std::size_t available = limits_.memory_bytes + credit;
-  while (used_bytes() + bytes > available) {
-    if (index_.sparse() && index_.shrink()) continue;
+// Sees to it that a segment can be opened, or `bytes` more of the index or of pages for large
+// values be taken, and the segment held back is still there.
+bool shard::make_room(need what, std::size_t bytes, instant now) {
+  const std::size_t held_back = log_.segment_bytes();
+  for (;;) {
+    if (index_.sparse()) index_.merge_next();
+    std::size_t wanted = held_back;
+    if (what == need::segment)
+      wanted += log_.growth();
+    else if (what == need::index)
+      wanted += bytes;
+    else  // warm pages serve, and are in use_bytes() already
+      wanted += bytes - std::min(bytes, large_->warm_bytes());
+    const std::size_t used = used_bytes();
+    if (used + wanted <= limits_.memory_bytes) return true;
+    // What is free but of the other kind changes kinds; a little of it is left, or it would do so
+    // for ever.
+    const std::size_t over = used + wanted - limits_.memory_bytes;
+    if (log_.free_segments() > 1 && log_.release_one()) continue;
+    const std::size_t warm_kept = what == need::pages ? bytes : log_.segment_bytes();
+    if (large_->warm_bytes() > warm_kept && large_->trim(over) != 0) continue;
     // When readers and writers hold so much that nothing we evict would do, evict nothing.
-    const std::size_t large = large_->bytes();
-    const std::size_t held = large - std::min(large, stored_large_bytes_);
-    if (fixed_bytes() + tombstone_bytes_ + held + bytes > available) return false;
-    if (!free_some(now, keep)) return false;
-  }
-  return true;
-}
-
-// One removal by the eviction hand. False: there is nothing it may remove.
-bool shard::free_some(instant now, const record* keep) {
-  const unsigned tired = limits_.evict ? spared_max : looks_max;
-  for (unsigned passed = 0;; ++passed) {
-    record* r = values_.hand();
-    if (r != nullptr && r == keep) {
-      values_.advance();
-      r = values_.hand();
-      if (r == keep) return false;
-    }
-    if (r == nullptr) return false;
-    if (is_dead(*r, now)) {
-      reclaim(hash_key(r->key()), r, now);
-      return true;
-    }
-    if (passed >= tired && !limits_.evict) return false;
-    if (limits_.evict) {
-      // A value that a reader holds is in use, and gives no memory back.
-      const bool in_use = r->large() != nullptr && r->large()->shared();
-      if (passed >= tired || !(r->is(record::visited) || in_use)) {
-        give_up(hash_key(r->key()), r);
-        return true;
-      }
-      r->bits &= static_cast<std::uint8_t>(~record::visited);
-    }
-    values_.advance();
+    const std::size_t large = large_->used_bytes();
+    const std::size_t held = large - std::min<std::size_t>(large, log_.large_bytes());
+    if (fixed_bytes() + held + held_back + bytes + log_.log(tombstone_log).bytes >
+        limits_.memory_bytes)
+      return false;
+    if (free_some(1024, now)) continue;
+    if (what != need::segment && log_.release_one()) continue;
+    if (large_->trim(over) != 0) continue;
+    if (!index_.sparse()) return false;
+    const std::size_t before = index_.bytes();
+    index_.merge_all();
+    if (index_.bytes() == before) return false;
   }
 }
 
 // Back under the limit, as far as there is something to remove.
-void shard::settle(instant now, const record* keep) {
-  while (used_bytes() > limits_.memory_bytes) {
-    if (index_.sparse() && index_.shrink()) continue;
-    if (!free_some(now, keep)) return;
+void shard::settle(instant now) {
+  (void)make_room(need::index, 0, now);
+}
+
+// When the next segment would have to be made room for, some of that work.
+void shard::work_ahead(std::size_t bytes, instant now) {
+  // Warm pages can be turned into a segment (make_room()).
+  const std::size_t warm = large_->warm_bytes();
+  const std::size_t used = used_bytes() - (warm > log_.segment_bytes() ? warm : 0);
+  if (used + log_.segment_bytes() + log_.growth() <= limits_.memory_bytes) return;
+  free_some(2 * bytes + 64, now);
+}
+
+// A step of whatever frees memory best, of about `budget` bytes of records. False: there is nothing
+// that could be freed.
+bool shard::free_some(std::size_t budget, instant now) {
+  if (reclaim_due(batch_max, now)) return true;
+  // What has begun to copy goes on until it has given back the segment that was held back.
+  const bool go_on_evicting =
+      borrowed_ && last_evicted_ != log_count && log_.log(last_evicted_).items != 0;
+  const bool many_dead = log_.dead_bytes() > log_.used_bytes() / dead_share &&
+                         log_.dead_bytes() > 2 * log_.segment_bytes();
+  if (compacting_.segment != no_segment || (many_dead && !go_on_evicting))
+    if (compact(budget)) return true;
+  if (!limits_.evict) return log_.dead_bytes() >= log_.segment_bytes() && compact(budget);
+  const log_id log = go_on_evicting ? last_evicted_ : eviction_choice();
+  if (log == log_count) return compact(budget);
+  evict_from(log, budget, now);
+  last_evicted_ = log;
+  return true;
+}
+
+// How many stores ago the record was put there that the eviction would look at next: between the
+// beginnings of its segment and of the next one.
+double shard::age_of_oldest(const segment_log::log_state& log) const noexcept {
+  const segment& s = log_[log.oldest];
+  const std::uint32_t end = s.newer == no_segment ? stores_ : log_[s.newer].opened;
+  return stores_ - s.opened + 1 - static_cast<double>(end - s.opened) * log.scanned / s.used;
+}
+
+// The log whose oldest item is worth least for its memory; log_count: there are no values.
+//
+// Measured by tests/bench/replay.cc on eleven settings of four traces: the age alone keeps too many
+// large items, age x size too few; age x size^0.75, with the age between that of the small and of
+// the main log, came within 1 % of the best of each.
+log_id shard::eviction_choice() const noexcept {
+  log_id best = log_count;
+  double best_score = -1;
+  for (unsigned band = 0; band < bands; ++band) {
+    const segment_log::log_state& small = log_.log(small_log(band));
+    const segment_log::log_state& main = log_.log(main_log(band));
+    const std::uint64_t items = small.items + main.items, bytes = small.bytes + main.bytes;
+    if (items == 0) continue;
+    const bool from_small =
+        main.items == 0 || (small.items != 0 && small.bytes * small_share > bytes);
+    const double age = age_of_oldest(from_small ? small : main);
+    const double main_age = main.items == 0 ? age : age_of_oldest(main);
+    const double size = static_cast<double>(bytes) / static_cast<double>(items);
+    const double score = std::sqrt(age * main_age * size * std::sqrt(size));
+    if (score <= best_score) continue;
+    best_score = score;
+    best = from_small ? small_log(band) : main_log(band);
+  }
+  return best;
+}
+
+void shard::evict_from(log_id log, std::size_t budget, instant now) {
+  std::array<record*, batch_max> batch;
+  std::array<std::uint64_t, batch_max> hashes;
+  unsigned count = 0;
+  const segment_log::log_state& l = log_.log(log);
+  sweep at{l.oldest, l.scanned};
+  for (std::size_t seen = 0; count < batch_max && seen < budget;) {
+    record* const r = next_record(at);
+    if (r == nullptr) break;
+    seen += r->bytes() + r->large_bytes();
+    hashes[count] = hash_key(r->key());
+    index_.prefetch_bucket(hashes[count]);
+    batch[count++] = r;
+  }
+  log_.pass(log, at.offset - l.scanned);
+  for (unsigned i = 0; i < count; ++i) {
+    record* const r = batch[i];
+    if (is_dead(*r, now)) {
+      reclaim(hashes[i], r, now);
+      continue;
+    }
+    // A value that a reader holds is in use, and gives no memory back.
+    const bool in_use = r->frequency != 0 || (r->has_large && r->large()->shared());
+    if (in_use && spared_ < spared_max) {
+      ++spared_;
+      const unsigned left = r->frequency == 0 ? 0 : r->frequency - 1U;
+      const log_id to = main_log(band_of(log));
+      if (log_.fits(to, r->bytes()) || begin_copies(no_segment, to)) {
+        record* const moved = move(hashes[i], r, log_.append(to, r->bytes()));
+        moved->frequency = is_main(log) ? left & 3U : 0;
+        counted_.moved_bytes += moved->bytes();
+        continue;
+      }
+    }
+    spared_ = 0;
+    give_up(hashes[i], r);
   }
 }
 
-// Two steps for one item stored: it catches up where it could not grow before.
-void shard::grow_index(instant now, const record* keep) {
-  for (int step = 0; step < 2 && index_.crowded(); ++step) {
-    const std::size_t bytes = index_.growth_bytes();
-    if (bytes > 0 && !make_room(bytes, 0, now, keep)) return;
-    if (!index_.grow()) return;
+// Opens a segment for what a sweep copies: at the end of log `to` or, if that is none, in front of
+// the victim. The segment held back serves if need be. False: there is no memory.
+bool shard::begin_copies(std::uint32_t victim, log_id to) noexcept {
+  const std::size_t used = used_bytes() + log_.growth();
+  if (used > limits_.memory_bytes) return false;
+  const std::uint32_t now = unix_seconds(latest_.wall);
+  if (to == log_count) {
+    const std::uint32_t closed = log_.log(log_[victim].log).refill;
+    if (!log_.open_refill(victim)) return false;
+    if (closed != no_segment) plan_expiry(closed, now);
+  } else if (!begin_segment(to, now)) {
+    return false;
   }
+  borrowed_ = used > limits_.memory_bytes - log_.segment_bytes();
+  return true;
+}
+
+// Copies a record to another place.
+record* shard::move(std::uint64_t hash, record* r, record* to) noexcept {
+  log_.remove(*r);
+  std::memcpy(static_cast<void*>(to), r, r->bytes());
+  log_.add(*to);
+  index_.replace(hash, r, to);
+  retire(r);
+  note_expiry(*to, unix_seconds(latest_.wall));
+  return to;
+}
+
+// Goes on with, or begins, moving what lives out of the deadest segment. False: there is none.
+bool shard::compact(std::size_t budget) {
+  if (compacting_.segment == no_segment) compacting_ = {log_.deadest(), 0};
+  const std::uint32_t number = compacting_.segment;
+  if (number == no_segment) return false;
+  for (std::size_t seen = 0; seen < budget && compacting_.segment == number;) {
+    sweep next = compacting_;
+    record* const r = next_record(next);
+    if (r == nullptr) break;
+    const std::size_t bytes = r->bytes();
+    const log_id log = log_[number].log;
+    if (!log_.refill_fits(log, bytes) && !begin_copies(number, log_count)) return false;
+    move(hash_key(r->key()), r, log_.refill(log, bytes));
+    if (compacting_.segment == number) compacting_ = next;
+    counted_.compacted_bytes += bytes;
+    seen += bytes;
+  }
+  return true;
+}
+
+// --- expiry --------------------------------------------------------------------------------
+
+// Looks at up to `budget` records of a segment that is due, and removes the dead among them. False:
+// no segment is due.
+bool shard::reclaim_due(unsigned budget, instant now) {
+  const std::uint32_t seconds = unix_seconds(now.wall);
+  if (expiring_.segment == no_segment) {
+    if (next_due_ > seconds) return false;
+    std::uint32_t earliest = never;
+    for (std::uint32_t n = 0; n < log_.segment_count(); ++n) {
+      due_from_ = due_from_ + 1 < log_.segment_count() ? due_from_ + 1 : 0;
+      const segment& s = log_[due_from_];
+      if (s.log >= tombstone_log) continue;
+      earliest = std::min(earliest, s.due);
+      if (s.due <= seconds) break;
+    }
+    if (earliest > seconds) {
+      next_due_ = earliest;
+      return false;
+    }
+    expiring_ = {due_from_, 0};
+  }
+  const std::uint32_t number = expiring_.segment;
+  for (unsigned n = 0; n < budget; ++n) {
+    record* const r = next_record(expiring_);
+    if (r == nullptr) {
+      expiring_ = {};
+      plan_expiry(number, seconds);
+      return true;
+    }
+    if (is_dead(*r, now)) reclaim(hash_key(r->key()), r, now);
+    if (expiring_.segment == no_segment) return true;  // that was its last
+  }
+  return true;
+}
+
+// Finds out when the next good part of a segment will have expired.
+void shard::plan_expiry(std::uint32_t number, std::uint32_t now) noexcept {
+  segment& s = log_[number];
+  s.due = never;
+  s.early_bytes = s.early_until = 0;
+  if (s.log >= tombstone_log) return;
+  std::uint32_t first = never, last = 0;
+  std::uint64_t total = 0, expiring = 0;
+  for (sweep at{number, 0}; const record* r = next_record(at);) {
+    const std::uint64_t bytes = r->bytes() + r->large_bytes();
+    total += bytes;
+    if (r->exptime == 0) continue;
+    expiring += bytes;
+    first = std::min(first, r->exptime);
+    last = std::max(last, r->exptime);
+  }
+  if (expiring * due_share < total || expiring == 0) return;
+  // By a histogram of its expiries: the time at which the first share of its bytes is gone.
+  std::array<std::uint64_t, 64> histogram{};
+  const std::uint64_t width = (std::uint64_t{last} - first) / histogram.size() + 1;
+  for (sweep at{number, 0}; const record* r = next_record(at);)
+    if (r->exptime != 0) histogram[(r->exptime - first) / width] += r->bytes() + r->large_bytes();
+  std::uint64_t gone = 0, end = first;
+  for (const std::uint64_t bytes : histogram) {
+    gone += bytes;
+    end += width;
+    if (gone * due_share >= total) break;
+  }
+  s.due = std::max(static_cast<std::uint32_t>(std::min<std::uint64_t>(end - 1, last)), now + 1);
+  next_due_ = std::min(next_due_, s.due);
+}
+
+// A record came, or changed its expiry.
+void shard::note_expiry(const record& r, std::uint32_t now) noexcept {
+  segment& s = log_[log_.segment_of(&r)];
+  if (r.exptime == 0 || r.exptime >= s.due || r.tombstone) return;
+  if (s.open) {  // its whole plan is made when it is closed
+    s.due = std::max(r.exptime, now + 1);
+    next_due_ = std::min(next_due_, s.due);
+    return;
+  }
+  s.early_bytes += static_cast<std::uint32_t>(r.bytes());
+  s.early_until = std::max(s.early_until, r.exptime);
+  if (s.early_bytes < log_.segment_bytes() / due_share) return;
+  s.due = std::max(s.early_until, now + 1);
+  s.early_bytes = s.early_until = 0;
+  next_due_ = std::min(next_due_, s.due);
+}
+
+// --- housekeeping --------------------------------------------------------------------------
+
+bool shard::housekeep(unsigned budget, instant now, version confirmed_tombstones) {
+  latest_ = now;
+  drop_confirmed(budget, confirmed_tombstones);
+  const bool more = reclaim_due(budget, now);
+  for (unsigned n = 0; n < budget / 16 + 1 && index_.sparse(); ++n) index_.merge_next();
+  return more;
 }
 
 void shard::set_limit(std::size_t memory_bytes, instant now) {
   latest_ = now;
   limits_.memory_bytes = memory_bytes;
   cap_tombstones();
-  settle(now, nullptr);
+  settle(now);
 }
 
 void shard::set_extra_bytes(std::size_t bytes, instant now) {
   latest_ = now;
   extra_bytes_ = bytes;
-  settle(now, nullptr);
-}
-
-// --- housekeeping and walking --------------------------------------------------------------
-
-void shard::housekeep(unsigned budget, instant now, version confirmed_tombstones) {
-  latest_ = now;
-  for (unsigned n = 0; n < budget; ++n) {
-    record* r = tombstones_.oldest();
-    if (r == nullptr || r->stored > confirmed_tombstones) break;
-    remove(hash_key(r->key()), r);
-  }
-  for (unsigned n = 0; n < budget && n < index_.buckets(); ++n) {
-    const hash_index::bucket bucket = index_.bucket_at(housekeeping_at_);
-    for (record* r = bucket.first; r != nullptr;) {
-      record* next = r->chain;
-      if (r->is(record::tombstone)) {
-        if (r->stored <= confirmed_tombstones) remove(hash_key(r->key()), r);
-      } else if (is_dead(*r, now)) {
-        reclaim(hash_key(r->key()), r, now);
-      }
-      r = next;
-    }
-    housekeeping_at_ = bucket.last_hash + 1;  // wraps to 0 after the last bucket
-  }
-  for (unsigned n = 0; n < budget && index_.sparse(); ++n)
-    if (!index_.shrink()) break;
-}
-
-void shard::walk(cursor& at, unsigned budget,
-                 const std::function<void(const item_view&)>& visit) const {
-  for (std::uint64_t spent = 0; spent < budget && !at.done;) {
-    const hash_index::bucket bucket = index_.bucket_at(at.position);
-    std::uint64_t seen = 0;
-    for (const record* r = bucket.first; r != nullptr; r = r->chain, ++seen) visit(r->view());
-    spent += std::max<std::uint64_t>(seen, 1);
-    at.position = bucket.last_hash + 1;
-    at.done = at.position == 0;
-  }
-}
-
-// --- statistics ----------------------------------------------------------------------------
-
-shard_statistics shard::statistics() const noexcept {
-  shard_statistics s = counted_;
-  s.item_bytes = value_bytes_ + stored_large_bytes_;
-  s.tombstone_bytes = tombstone_bytes_;
-  s.index_bytes = index_.bytes() + floors_.bytes() + unshared_floors_.bytes();
-  s.large_bytes = large_->bytes();
-  return s;
-}
-
-void shard::reset_statistics() noexcept {
-  counted_ = {.items = counted_.items, .tombstones = counted_.tombstones};
-}
-
-bool shard::consistent() const {
-  std::uint64_t values = 0, tombstones = 0, position = 0;
-  std::size_t value_bytes = 0, tombstone_bytes = 0, large_bytes = 0;
-  do {
-    const hash_index::bucket bucket = index_.bucket_at(position);
-    for (const record* r = bucket.first; r != nullptr; r = r->chain) {
-      const std::uint64_t hash = hash_key(r->key());
-      if (hash < position || hash > bucket.last_hash) return false;
-      if (record_capacity(r) < r->bytes()) return false;
-      const bool tombstone = r->is(record::tombstone);
-      ++(tombstone ? tombstones : values);
-      (tombstone ? tombstone_bytes : value_bytes) += record_memory(r);
-      if (r->large()) large_bytes += large_value::footprint(r->large()->size());
-    }
-    position = bucket.last_hash + 1;
-  } while (position != 0);
-  const auto queued = [](const record* r, bool tombstones_only) {
-    std::uint64_t n = 0;
-    for (; r != nullptr; r = r->newer, ++n)
-      if (r->is(record::tombstone) != tombstones_only) return ~std::uint64_t{0};
-    return n;
-  };
-  return values == counted_.items && tombstones == counted_.tombstones &&
-         values + tombstones == index_.size() && value_bytes == value_bytes_ &&
-         tombstone_bytes == tombstone_bytes_ && large_bytes == stored_large_bytes_ &&
-         queued(values_.oldest(), false) == values &&
-         queued(tombstones_.oldest(), true) == tombstones;
+  settle(now);
 }
 
 }  // namespace tandem::engine

@@ -43,7 +43,7 @@ constexpr std::string_view memory_limit_too_small =
     "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n";
 constexpr std::string_view memory_limit_too_big =
     "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n";
-constexpr std::string_view memory_limit_fixed =
+constexpr std::string_view memory_limit_out_of_bounds =
     "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n";
 
 }  // namespace reply

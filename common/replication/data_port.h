@@ -71,7 +71,9 @@ class data_port {
   // Merges a record by the rule of merge.h.
   virtual apply_status apply(const record& incoming, instant now) = 0;
   // Room for a large value of `size` bytes under `key`; null if it cannot be held here.
+  // Memory for its bytes comes with extend(), as they come; false: it cannot be held here.
   virtual engine::large_ref reserve(std::string_view key, std::size_t size, instant now) = 0;
+  virtual bool extend(std::string_view key, engine::large_value& value, instant now) = 0;
   virtual void apply_flush(const flush_state& incoming, instant now) = 0;
 };
 

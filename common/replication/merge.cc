@@ -10,11 +10,10 @@ namespace {
 
 // Orders two values by their bytes; either may lie in extents.
 std::strong_ordering compare_values(const engine::item_view& a, const record& b) {
-  const std::size_t b_size = b.large ? b.large->size() : b.value.size();
+  const std::size_t b_size = b.value_size();
   if (a.value_size() != b_size) return a.value_size() <=> b_size;
   for (std::size_t at = 0; at < b_size;) {
-    const std::string_view pa = a.large ? a.large->extent_at(at) : a.value.substr(at);
-    const std::string_view pb = b.large ? b.large->extent_at(at) : b.value.substr(at);
+    const std::string_view pa = a.piece_at(at), pb = b.piece_at(at);
     const std::size_t n = std::min(pa.size(), pb.size());
     if (const int order = pa.substr(0, n).compare(pb.substr(0, n)); order != 0) return order <=> 0;
     at += n;

@@ -83,7 +83,7 @@ const char* receiver::begin_large(std::string_view payload, instant now) {
   if (large_size_ != 0) return "a large value inside another";
   std::size_t size = 0;
   const auto r = take_record(payload, true, size);
-  if (!r || !payload.empty() || r->kind != record_kind::value || size < engine::large_value_min)
+  if (!r || !payload.empty() || r->kind != record_kind::value || size < streamed_value_min)
     return "malformed large record";
   large_key_ = r->key;
   large_meta_ = r->meta;
@@ -101,8 +101,11 @@ const char* receiver::take_chunk(std::string_view payload, instant now) {
     large_size_ = 0;
     return nullptr;
   }
+  const std::size_t upto = large_have_ + payload.size();
+  while (large_ && large_->granted() < upto)
+    if (!data_.extend(large_key_, *large_, now)) large_.reset();
   if (large_) large_->write(large_have_, payload);
-  large_have_ += payload.size();
+  large_have_ = upto;
   if (large_have_ < large_size_) return nullptr;
 
   record r;

@@ -17,13 +17,23 @@ enum class record_kind : std::uint8_t {
   gone,
 };
 
-// Borrowed: key, value and large_view are valid for the call that gets the record.
+// Values of at least this many bytes travel in pieces of their own.
+constexpr std::size_t streamed_value_min = std::size_t{16} << 10;
+
+// Borrowed: key and value are valid for the call that gets the record. The value's bytes are those
+// of `large`, if there is one, and then those of `value`.
 struct record {
   record_kind kind = record_kind::value;
   std::string_view key;
   engine::item_meta meta;
-  std::string_view value;   // small values
-  engine::large_ref large;  // large ones
+  std::string_view value;
+  engine::large_ref large;
+
+  std::size_t value_size() const { return (large ? large->size() : 0) + value.size(); }
+  // The contiguous bytes of the value from `offset` < value_size() on.
+  std::string_view piece_at(std::size_t offset) const {
+    return engine::piece_of(large.get(), value, offset);
+  }
 };
 
 // flush_all as state. `watermark` only rises; the pending one (flush_all with a delay) belongs to

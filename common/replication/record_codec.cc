@@ -13,7 +13,7 @@ bool plausible(version v) {
 
 void append_record(std::string& out, const record& r) {
   char header[record_header_bytes] = {};
-  const std::size_t value_size = r.large ? r.large->size() : r.value.size();
+  const std::size_t value_size = r.value_size();
   header[0] = static_cast<char>(r.kind);
   header[1] = static_cast<char>(r.meta.marks);
   header[2] = static_cast<char>(r.key.size());
@@ -23,7 +23,8 @@ void append_record(std::string& out, const record& r) {
   store_le(header + 24, r.meta.flags);
   store_le(header + 28, r.meta.exptime);
   out.append(header, sizeof header).append(r.key);
-  if (!r.large) out.append(r.value);
+  if (value_size >= streamed_value_min) return;
+  for (std::size_t at = 0; at < value_size; at += r.piece_at(at).size()) out.append(r.piece_at(at));
 }
 
 std::optional<record> take_record(std::string_view& payload, bool value_follows,

@@ -18,7 +18,7 @@ namespace tandem::replication {
 constexpr std::size_t record_header_bytes = 36;
 constexpr std::size_t value_size_limit = std::size_t{1} << 30;  // memcached's -I goes up to 1 GiB
 
-// Appends a record; of a large one everything but the value's bytes.
+// Appends a record; of one with a streamed value everything but the value's bytes.
 void append_record(std::string& out, const record& r);
 
 // Takes the first record off `payload`; nothing (and an end to the session) if it is malformed: key

@@ -110,11 +110,11 @@ bool sender::send_flush(std::string& out, std::uint64_t& sequence) {
 
 bool sender::take(const record& r, std::size_t shard, journal::position after) {
   ++records_sent_;
-  if (!r.large) {
+  if (r.value_size() < streamed_value_min) {
     append_record(payload_, r);
     return payload_.size() < limits_.frame_bytes;
   }
-  larges_.push_back({std::string(r.key), r.meta, r.large, shard, after});
+  larges_.push_back({std::string(r.key), r.meta, r.large, std::string(r.value), shard, after});
   ++larges_queued_;
   return false;
 }
@@ -169,11 +169,12 @@ void sender::note_overrun(std::size_t shard) {
 bool sender::send_large(std::string& out, std::uint64_t& sequence) {
   if (larges_.empty()) return false;
   large_record& l = larges_.front();
+  record r;
+  r.key = l.key;
+  r.meta = l.meta;
+  r.large = l.value;
+  r.value = l.tail;
   if (!l.begun) {
-    record r;
-    r.key = l.key;
-    r.meta = l.meta;
-    r.large = l.value;
     std::string payload;
     append_record(payload, r);
     close_frame(out, sequence, frame_type::large, payload, no_shard, 0);
@@ -184,10 +185,9 @@ bool sender::send_large(std::string& out, std::uint64_t& sequence) {
   // sent, and even forgotten there, while the value was under way. An empty chunk abandons it.
   const auto standing = data_.check(l.key, l.meta.changed());
   std::string_view piece;
-  if (standing == data_port::standing::current)
-    piece = l.value->extent_at(l.offset).substr(0, chunk_bytes);
+  if (standing == data_port::standing::current) piece = r.piece_at(l.offset).substr(0, chunk_bytes);
   l.offset += piece.size();
-  const bool last = piece.empty() || l.offset == l.value->size();
+  const bool last = piece.empty() || l.offset == r.value_size();
   if (standing == data_port::standing::absent) {
     record gone;
     gone.kind = record_kind::gone;

@@ -5,6 +5,7 @@
 #include "common/protocol/numbers.h"
 #include "common/protocol/reply.h"
 #include "common/protocol/tokens.h"
+#include "common/service/slab_stats.h"
 
 namespace tandem::service {
 
@@ -13,27 +14,36 @@ namespace reply = protocol::reply;
 namespace {
 
 constexpr std::uint32_t classes_end = 64;  // memcached's ids are below it; memcdump stops there
-constexpr std::uint32_t our_class = 1;
 constexpr std::size_t answer_max = std::size_t{2} << 20;  // bytes, memcached's limit too
 constexpr unsigned positions_per_lock = 256;
+constexpr std::uint32_t looked_at_max = 1U
+                                        << 20;  // a class of few items among many is found so far
 
 void append_item(std::string& text, const replication::record& item) {
-  const std::size_t size = item.large ? item.large->size() : item.value.size();
-  text.append("ITEM ").append(item.key).append(" [").append(std::to_string(size)).append(" b; ");
+  text.append("ITEM ")
+      .append(item.key)
+      .append(" [")
+      .append(std::to_string(item.value_size()))
+      .append(" b; ");
   text.append(std::to_string(item.meta.exptime)).append(" s]\r\n");
 }
 
-// The first `limit` items, 0: as many as the answer holds.
-std::string dump(store& data, std::uint32_t limit, instant now) {
+// The first `limit` items of a slab class, 0: as many as the answer holds.
+std::string dump(store& data, std::uint32_t id, std::uint32_t limit, instant now) {
   std::string text;
-  std::uint32_t shown = 0;
-  const auto full = [&] { return text.size() >= answer_max || (limit != 0 && shown >= limit); };
+  std::uint32_t shown = 0, looked_at = 0;
+  const auto full = [&] {
+    return text.size() >= answer_max || (limit != 0 && shown >= limit) ||
+           looked_at >= looked_at_max;
+  };
   for (std::size_t shard = 0; shard < data.shard_count() && !full(); ++shard) {
     engine::cursor at;
     while (!at.done && !full()) {
       data.scan(shard, at, positions_per_lock, now, [&](const replication::record& item) {
+        ++looked_at;
         const bool shows = item.kind == replication::record_kind::value &&
-                           (item.meta.marks & engine::mark::binary_key) == 0;
+                           (item.meta.marks & engine::mark::binary_key) == 0 &&
+                           slab_class_of(item) == id;
         if (shows && !full()) {
           append_item(text, item);
           ++shown;
@@ -56,7 +66,8 @@ void answer_cachedump(execution& with, std::string_view arguments) {
   const auto limit = protocol::parse_strict<std::uint32_t>(limit_word);
   if (!id || !limit) return with.out.append(reply::bad_format);
   if (*id >= classes_end) return with.out.append(reply::illegal_slab_id);
-  if (*id == our_class) with.out.append(dump(with.data, *limit, with.now));
+  if (*id >= slab_class_of_band(0) && *id < slab_class_of_band(engine::bands))
+    with.out.append(dump(with.data, *id, *limit, with.now));
   with.out.append(reply::end);
 }
 

@@ -1,5 +1,6 @@
 // `stats cachedump <class> <limit>`: keys with their sizes and expiry, for memcdump and the like.
-// All items are in class 1.
+// Classes are those of `stats items`. A look, not a copy of everything: answer and search are
+// bounded.
 #pragma once
 
 #include <string_view>

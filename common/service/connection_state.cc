@@ -9,7 +9,6 @@
 namespace tandem::service {
 
 using protocol::action;
-using protocol::request;
 using protocol::verb;
 namespace reply = protocol::reply;
 
@@ -18,10 +17,24 @@ namespace {
 // So many keys of one get count as a request.
 constexpr unsigned keys_per_share = 100;
 
+// `line` is whole.
+parsed_line parse(std::string_view line) {
+  parsed_line parsed{{protocol::parse_line(line)}, line.size()};
+  command& r = parsed.what;
+  if (r.todo != action::run) {
+    r.key = {};
+    return parsed;
+  }
+  if (!r.rest.empty() && r.what != verb::stats) r.key = protocol::token_cursor(r.rest).next();
+  if (!r.key.empty()) r.hash = hash_key(r.key);
+  return parsed;
+}
+
 }  // namespace
 
 void connection::state::run(instant now) {
   execution with{data, counts, host, out, now, mutated};
+  lookahead ahead;
   unsigned share = limits.requests_per_event;
   stalled = false;
   while (at != stage::closed) {
@@ -30,25 +43,27 @@ void connection::state::run(instant now) {
       if (stalled && share == 0) counts.conn_yields.add();
       break;
     }
-    if (step(with) == progress::waiting) break;
+    if (step(with, ahead, share) == progress::waiting) break;
     --share;
   }
+  if (!ahead.empty()) finder.restart();  // they will be looked at again
   if (in.empty()) in.shrink(0);
   if (!mutated) return;
   mutated = false;
   host.mutated();
 }
 
-connection::state::progress connection::state::step(execution& with) {
+connection::state::progress connection::state::step(execution& with, lookahead& ahead,
+                                                    unsigned share) {
   switch (at) {
     case stage::line:
-      return step_line(with);
+      return step_line(with, ahead, share);
     case stage::keys:
       return step_keys(with);
     case stage::block:
       return step_block(with);
     case stage::place:
-      return step_place();
+      return step_place(with);
     case stage::place_end:
       return step_place_end(with);
     case stage::swallow:
@@ -59,29 +74,57 @@ connection::state::progress connection::state::step(execution& with) {
   return progress::waiting;
 }
 
-connection::state::progress connection::state::step_line(execution& with) {
-  switch (finder.find(in.view())) {
-    case protocol::line_status::incomplete:
-      return progress::waiting;
-    case protocol::line_status::too_long:
-      close();
-      return progress::worked;
-    case protocol::line_status::complete:
+// Parses as many complete lines as the event may execute and starts to fetch what they will touch.
+// Ends behind a request that has no key or does not stand there whole: where the next one starts is
+// then not known yet. Complete: there is at least one.
+protocol::line_status connection::state::look_ahead(lookahead& ahead, unsigned share) {
+  ahead.clear();
+  std::string_view rest = in.view();
+  for (std::size_t size = 0; share != 0 && !ahead.full(); --share) {
+    if (const auto found = finder.find(rest); found != protocol::line_status::complete) {
+      if (ahead.empty()) return found;
       break;
+    }
+    const parsed_line& line = ahead.add(parse(rest.substr(0, finder.size())));
+    finder.restart();
+    if (line.what.key.empty()) break;
+    data.prefetch_index(line.what.hash);
+    size = line.size + (line.what.has_block ? block_size(line.what) : 0);
+    if (size >= rest.size()) break;
+    rest.remove_prefix(size);
   }
-  const std::size_t line_size = finder.size();
-  finder.restart();
-  const request r = protocol::parse_line(in.view().substr(0, line_size));
+  // For a single one there is no time to gain.
+  if (ahead.size() > 1)
+    for (const parsed_line& line : ahead.view())
+      if (!line.what.key.empty()) data.prefetch_item(line.what.hash);
+  return protocol::line_status::complete;
+}
+
+connection::state::progress connection::state::step_line(execution& with, lookahead& ahead,
+                                                         unsigned share) {
+  if (ahead.empty()) {
+    switch (look_ahead(ahead, share)) {
+      case protocol::line_status::incomplete:
+        return progress::waiting;
+      case protocol::line_status::too_long:
+        close();
+        return progress::worked;
+      case protocol::line_status::complete:
+        break;
+    }
+  }
+  const parsed_line& line = ahead.take();
+  const command& r = line.what;
   switch (r.todo) {
     case action::run:
-      return start(with, r, line_size);
+      return start(with, r, line.size);
     case action::close:
       close();
       return progress::worked;
     case action::refuse:
       break;
   }
-  in.consume(line_size);
+  in.consume(line.size);
   const std::string_view answer = r.noreply ? std::string_view() : r.error;
   if (r.has_block)
     swallow(block_size(r), answer);
@@ -90,19 +133,14 @@ connection::state::progress connection::state::step_line(execution& with) {
   return progress::worked;
 }
 
-connection::state::progress connection::state::start(execution& with, const request& r,
+connection::state::progress connection::state::start(execution& with, const command& r,
                                                      std::size_t line_size) {
   switch (r.what) {
     case verb::get:
     case verb::gets:
     case verb::gat:
     case verb::gats:
-      pending = r;
-      keys_begin = static_cast<std::size_t>(r.rest.data() - in.view().data());
-      keys_end = keys_begin + r.rest.size();
-      keys_line = line_size;
-      at = stage::keys;
-      return step_keys(with);
+      return start_retrieval(with, r, line_size);
     case verb::set:
     case verb::add:
     case verb::replace:
@@ -120,10 +158,26 @@ connection::state::progress connection::state::start(execution& with, const requ
   }
 }
 
-connection::state::progress connection::state::start_block(execution& with, const request& r,
+connection::state::progress connection::state::start_retrieval(execution& with, const command& r,
+                                                               std::size_t line_size) {
+  if (r.key.size() == r.rest.size()) {  // a single key
+    retrieve(with, r, r.hashed());
+    out.append(reply::end);
+    in.consume(line_size);
+    return progress::worked;
+  }
+  pending = r;
+  keys_begin = static_cast<std::size_t>(r.rest.data() - in.view().data());
+  keys_end = keys_begin + r.rest.size();
+  keys_line = line_size;
+  at = stage::keys;
+  return step_keys(with);
+}
+
+connection::state::progress connection::state::start_block(execution& with, const command& r,
                                                            std::size_t line_size) {
-  const bool large = r.value_bytes >= engine::large_value_min;
-  if (!large && in.size() - line_size >= block_size(r)) {
+  const bool large = r.value_bytes >= placed_block_min;
+  if (in.size() - line_size >= block_size(r)) {
     finish_block(with, r, in.view().substr(line_size, block_size(r)));
     in.consume(line_size + block_size(r));
     return progress::worked;
@@ -146,18 +200,23 @@ connection::state::progress connection::state::start_block(execution& with, cons
 
 connection::state::progress connection::state::step_keys(execution& with) {
   const std::string_view text = in.view();
-  protocol::token_cursor keys(text.substr(keys_begin, keys_end - keys_begin));
-  for (unsigned i = 0; i < keys_per_share; ++i) {
-    const std::string_view key = keys.next();
-    if (key.empty()) {
+  protocol::token_cursor rest(text.substr(keys_begin, keys_end - keys_begin));
+  for (unsigned share = keys_per_share; share != 0 && has_room();) {
+    batch<hashed_key, batch_size_max> keys;
+    for (; share != 0 && !keys.full() && !rest.rest().empty(); --share)
+      data.prefetch_index(keys.add(hashed_key(rest.next())).hash);
+    if (keys.empty()) {
       out.append(reply::end);
       in.consume(keys_line);
       at = stage::line;
-      return progress::worked;
+      break;
     }
-    retrieve(with, pending, key);
-    keys_begin = static_cast<std::size_t>(key.data() + key.size() - text.data());
-    if (!has_room()) break;
+    for (const hashed_key& k : keys.view()) data.prefetch_item(k.hash);
+    while (!keys.empty() && has_room()) {
+      const hashed_key& k = keys.take();
+      retrieve(with, pending, k);
+      keys_begin = static_cast<std::size_t>(k.key.data() + k.key.size() - text.data());
+    }
   }
   return progress::worked;
 }
@@ -171,20 +230,28 @@ connection::state::progress connection::state::step_block(execution& with) {
 }
 
 // `block`: the value and two bytes more.
-void connection::state::finish_block(execution& with, const request& r, std::string_view block) {
+void connection::state::finish_block(execution& with, const command& r, std::string_view block) {
   if (block.ends_with(reply::crlf))
     store_block(with, r, block.substr(0, r.value_bytes));
   else
     with.answer(r, reply::bad_data_chunk);
 }
 
-connection::state::progress connection::state::step_place() {
-  const std::size_t n = std::min(in.size(), place->size() - filled);
+connection::state::progress connection::state::step_place(execution& with) {
+  const std::size_t n = std::min(in.size(), place->granted() - filled);
   if (n != 0) place->write(filled, in.view().substr(0, n));
   in.consume(n);
   filled += n;
-  if (filled < place->size()) return progress::waiting;
-  at = stage::place_end;
+  if (filled == place->size()) {
+    at = stage::place_end;
+    return progress::worked;
+  }
+  if (filled < place->granted()) return progress::waiting;
+  std::string_view refusal;
+  if (!extend_block(with, pending, *place, refusal)) {
+    place.reset();
+    swallow(block_size(pending) - filled, pending.noreply ? std::string_view() : refusal);
+  }
   return progress::worked;
 }
 
@@ -211,7 +278,7 @@ connection::state::progress connection::state::step_swallow() {
 }
 
 // The line is about to leave the buffer.
-void connection::state::remember(const request& r) {
+void connection::state::remember(const command& r) {
   pending_key.assign(r.key);
   pending = r;
   pending.key = pending_key;

@@ -8,7 +8,7 @@
 
 #include "common/protocol/lines.h"
 #include "common/protocol/reply.h"
-#include "common/protocol/request.h"
+#include "common/service/batch.h"
 #include "common/service/byte_buffer.h"
 #include "common/service/connection.h"
 #include "common/service/executor.h"
@@ -25,6 +25,16 @@ constexpr unsigned short_reads_max = 8;
 constexpr std::size_t block_size(const protocol::request& r) {
   return std::size_t{r.value_bytes} + protocol::reply::crlf.size();
 }
+
+// The requests at the front of the input, parsed, hashed and with their data on its way into the
+// cache, before the first of them is executed. A look-up waits for memory twice, for the index and
+// for the item; a batch of them waits little more often than one.
+struct parsed_line {
+  command what;
+  std::size_t size;  // of the line
+};
+constexpr std::size_t batch_size_max = 32;
+using lookahead = batch<parsed_line, batch_size_max>;
 
 // Where in the stream of requests the connection stands.
 enum class stage : std::uint8_t {
@@ -46,17 +56,19 @@ struct connection::state {
   enum class progress { worked, waiting };
 
   void run(instant now);
-  progress step(execution& with);
-  progress step_line(execution& with);
-  progress start(execution& with, const protocol::request& r, std::size_t line_size);
-  progress start_block(execution& with, const protocol::request& r, std::size_t line_size);
+  progress step(execution& with, lookahead& ahead, unsigned share);
+  protocol::line_status look_ahead(lookahead& ahead, unsigned share);
+  progress step_line(execution& with, lookahead& ahead, unsigned share);
+  progress start(execution& with, const command& r, std::size_t line_size);
+  progress start_retrieval(execution& with, const command& r, std::size_t line_size);
+  progress start_block(execution& with, const command& r, std::size_t line_size);
   progress step_keys(execution& with);
   progress step_block(execution& with);
-  progress step_place();
+  progress step_place(execution& with);
   progress step_place_end(execution& with);
   progress step_swallow();
-  void finish_block(execution& with, const protocol::request& r, std::string_view block);
-  void remember(const protocol::request& r);
+  void finish_block(execution& with, const command& r, std::string_view block);
+  void remember(const command& r);
   void swallow(std::size_t n, std::string_view then);
   void close();
   bool has_room() const { return out.size() < limits.output_limit; }
@@ -79,7 +91,7 @@ struct connection::state {
   std::size_t read_size = read_size_small;
   std::size_t offered = 0;  // the size of the last span prepared
 
-  protocol::request pending;                 // of every stage but line and closed
+  command pending;                           // of every stage but line and closed
   std::string pending_key;                   // its key, where the line is gone
   std::size_t keys_begin = 0, keys_end = 0;  // in `in`: the keys still to be answered
   std::size_t keys_line = 0;                 // the size of their line

@@ -20,26 +20,24 @@ namespace {
 
 void append_value(output_queue& out, std::string_view key, const engine::item_view& item,
                   bool with_cas) {
-  const std::size_t inline_size = item.large ? 0 : item.value.size();
-  char* const start =
-      out.reserve(protocol::value_line_max + inline_size + reply::crlf.size()).data();
+  char* start =
+      out.reserve(protocol::value_line_max + item.value.size() + reply::crlf.size()).data();
   char* end = with_cas ? protocol::write_value_line(start, key, item.meta.flags, item.value_size(),
                                                     item.meta.stored.word())
                        : protocol::write_value_line(start, key, item.meta.flags, item.value_size());
   if (item.large) {
     out.commit(static_cast<std::size_t>(end - start));
     out.pin(*item.large);
-    out.append(reply::crlf);
-    return;
+    start = end = out.reserve(item.value.size() + reply::crlf.size()).data();
   }
   end = protocol::detail::copy(end, item.value);
   end = protocol::detail::copy(end, reply::crlf);
   out.commit(static_cast<std::size_t>(end - start));
 }
 
-void remove(execution& with, const request& r) {
+void remove(execution& with, const command& r) {
   if (with.host.prefixes().enabled()) with.host.prefixes().record_delete(r.key);
-  const hashed_key key(r.key);
+  const hashed_key key = r.hashed();
   bool found = false;
   {
     auto shard = with.data.lock(key, with.now);
@@ -88,9 +86,9 @@ engine::store_status put_number(store::locked& shard, const hashed_key& key,
       .status;
 }
 
-void change(execution& with, const request& r) {
+void change(execution& with, const command& r) {
   const bool up = r.what == verb::incr;
-  const hashed_key key(r.key);
+  const hashed_key key = r.hashed();
   std::optional<changed_number> changed;
   {
     auto shard = with.data.lock(key, with.now);
@@ -111,8 +109,8 @@ void change(execution& with, const request& r) {
   with.answer(r, {line, static_cast<std::size_t>(end - line)});
 }
 
-void touch(execution& with, const request& r) {
-  const hashed_key key(r.key);
+void touch(execution& with, const command& r) {
+  const hashed_key key = r.hashed();
   const std::uint32_t exptime = protocol::absolute_exptime(r.exptime, unix_seconds(with.now.wall));
   const bool found = with.data.lock(key, with.now).touch(key, exptime);
   with.mutated |= found;
@@ -137,14 +135,14 @@ void set_verbosity(execution& with, const request& r) {
   with.answer(r, reply::ok);
 }
 
-// The limit is the configuration's, so only the one that is in force can be asked for.
+// Answered when the new limit is set; what is over a lower one is evicted step by step.
 void set_memory_limit(execution& with, const request& r) {
   constexpr std::uint64_t megabytes_min = 8;
   constexpr std::uint64_t megabytes_max = 1'000'000'000;
   if (r.number < megabytes_min) return with.answer(r, reply::memory_limit_too_small);
   if (r.number > megabytes_max) return with.answer(r, reply::memory_limit_too_big);
-  const bool unchanged = r.number << 20 == with.data.memory_limit();
-  with.answer(r, unchanged ? reply::ok : reply::memory_limit_fixed);
+  const bool adjusted = with.data.set_memory_limit(r.number << 20, with.now);
+  with.answer(r, adjusted ? reply::ok : reply::memory_limit_out_of_bounds);
 }
 
 void answer_version(execution& with) {
@@ -155,16 +153,15 @@ void answer_version(execution& with) {
 
 }  // namespace
 
-void retrieve(execution& with, const request& r, std::string_view name) {
+void retrieve(execution& with, const command& r, const hashed_key& key) {
   const bool touching = r.what == verb::gat || r.what == verb::gats;
   const bool with_cas = r.what == verb::gets || r.what == verb::gats;
-  const hashed_key key(name);
   bool found = false;
   {
     auto shard = with.data.lock(key, with.now);
     if (const auto item = shard.find(key)) {
       found = true;
-      append_value(with.out, name, *item, with_cas);
+      append_value(with.out, key.key, *item, with_cas);
       if (touching) {
         shard.touch(key, protocol::absolute_exptime(r.exptime, unix_seconds(with.now.wall)));
         with.mutated = true;
@@ -178,10 +175,10 @@ void retrieve(execution& with, const request& r, std::string_view name) {
     with.counts.cmd_get.add();
     (found ? with.counts.get_hits : with.counts.get_misses).add();
   }
-  if (with.host.prefixes().enabled()) with.host.prefixes().record_get(name, found);
+  if (with.host.prefixes().enabled()) with.host.prefixes().record_get(key.key, found);
 }
 
-void execute(execution& with, const request& r) {
+void execute(execution& with, const command& r) {
   switch (r.what) {
     case verb::remove:
       return remove(with, r);

@@ -13,6 +13,13 @@
 
 namespace tandem::service {
 
+// A request and its key's hash, computed once. A retrieval has the first of its keys here.
+struct command : protocol::request {
+  std::uint64_t hash = 0;
+
+  hashed_key hashed() const { return {key, hash}; }
+};
+
 // What a request runs with; outlives it.
 struct execution {
   store& data;
@@ -28,9 +35,9 @@ struct execution {
 };
 
 // get gets gat gats, for one of the keys (at most key_size_max bytes): its VALUE if it is there.
-void retrieve(execution& with, const protocol::request& r, std::string_view key);
+void retrieve(execution& with, const command& r, const hashed_key& key);
 
 // Every request but retrievals, storage commands and `quit`.
-void execute(execution& with, const protocol::request& r);
+void execute(execution& with, const command& r);
 
 }  // namespace tandem::service

@@ -1,14 +1,12 @@
 #include "common/service/stats.h"
 
-#include <charconv>
-#include <concepts>
-#include <cstdio>
 #include <string>
 
-#include "common/protocol/numbers.h"
 #include "common/protocol/reply.h"
 #include "common/protocol/tokens.h"
 #include "common/service/cachedump.h"
+#include "common/service/slab_stats.h"
+#include "common/service/stat_rows.h"
 
 namespace tandem::service {
 
@@ -16,40 +14,11 @@ namespace reply = protocol::reply;
 
 namespace {
 
-// Collects rows and sends them with the END.
-class rows {
- public:
-  void add(std::string_view name, std::string_view value) {
-    text_.append("STAT ").append(name).append(" ").append(value).append(reply::crlf);
-  }
-  template <std::integral Integer>
-  void add(std::string_view name, Integer value) {
-    char digits[protocol::digits_max + 1];
-    const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-    add(name, std::string_view(digits, static_cast<std::size_t>(end - digits)));
-  }
-  void add_seconds(std::string_view name, double seconds) {
-    char text[64];
-    const int length = std::snprintf(text, sizeof text, "%.6f", seconds);
-    add(name, std::string_view(text, static_cast<std::size_t>(length)));
-  }
-  void add(const std::vector<stat_row>& more) {
-    for (const auto& [name, value] : more) add(name, value);
-  }
-  void send(output_queue& out) {
-    text_.append(reply::end);
-    out.append(text_);
-  }
-
- private:
-  std::string text_;
-};
-
 bool is_repcached_row(const stat_row& row) {
   return row.first == "replication" || row.first.starts_with("repcached_");
 }
 
-void add_process(rows& to, const process_facts& facts, instant now) {
+void add_process(stat_rows& to, const process_facts& facts, instant now) {
   to.add("pid", facts.pid);
   to.add("uptime", facts.uptime_seconds);
   to.add("time", unix_seconds(now.wall));
@@ -68,7 +37,7 @@ void answer_general(execution& with) {
   const process_facts facts = with.host.facts();
   const engine::shard_statistics items = with.data.statistics();
   const worker_totals totals = with.host.baseline().since_reset(sum_of(with.host.workers()));
-  rows to;
+  stat_rows to;
   add_process(to, facts, with.now);
   for (std::size_t i = 0; i < totals.size(); ++i) to.add(worker_counters[i].name, totals[i]);
   to.add("auth_cmds", 0);
@@ -91,7 +60,13 @@ void answer_general(execution& with) {
   to.add("tombstones", items.tombstones);
   to.add("tombstone_bytes", items.tombstone_bytes);
   to.add("tombstones_dropped", items.tombstones_dropped);
+  to.add("log_bytes", items.log_bytes);
+  to.add("dead_bytes", items.dead_bytes);
   to.add("large_bytes", items.large_bytes);
+  to.add("warm_bytes", items.warm_bytes);
+  to.add("ghost_hits", items.ghost_hits);
+  to.add("moved_bytes", items.moved_bytes);
+  to.add("compacted_bytes", items.compacted_bytes);
   for (const stat_row& row : with.host.replication())
     if (is_repcached_row(row)) to.add(row.first, row.second);
   to.send(with.out);
@@ -129,58 +104,13 @@ void answer_settings(execution& with) {
       {"ssl_enabled", "no"},
       {"client_flags_size", "4"},
   };
-  rows to;
+  stat_rows to;
   for (const stat_row& row : own) {
     bool replaced = false;
     for (const stat_row& other : configured) replaced |= other.first == row.first;
     if (!replaced) to.add(row.first, row.second);
   }
   to.add(configured);
-  to.send(with.out);
-}
-
-void answer_items(execution& with) {
-  const engine::shard_statistics items = with.data.statistics();
-  rows to;
-  if (items.items != 0) {
-    to.add("items:1:number", items.items);
-    to.add("items:1:age", 0);
-    to.add("items:1:mem_requested", items.item_bytes);
-    to.add("items:1:evicted", items.evictions);
-    to.add("items:1:evicted_nonzero", 0);
-    to.add("items:1:evicted_time", 0);
-    to.add("items:1:outofmemory", items.out_of_memory);
-    to.add("items:1:tailrepairs", 0);
-    to.add("items:1:reclaimed", items.reclaimed);
-    to.add("items:1:expired_unfetched", items.expired_unfetched);
-    to.add("items:1:evicted_unfetched", items.evicted_unfetched);
-  }
-  to.send(with.out);
-}
-
-// One class of 1 KiB chunks on 1 MiB pages: the tools that draw slab tables get true sums.
-void answer_slabs(execution& with) {
-  constexpr std::size_t chunk = 1024;
-  constexpr std::size_t chunks_per_page = 1024;
-  const worker_totals totals = with.host.baseline().since_reset(sum_of(with.host.workers()));
-  const std::size_t used = with.data.used_bytes();
-  const std::size_t used_chunks = (used + chunk - 1) / chunk;
-  const std::size_t pages = (used_chunks + chunks_per_page - 1) / chunks_per_page;
-  rows to;
-  to.add("1:chunk_size", chunk);
-  to.add("1:chunks_per_page", chunks_per_page);
-  to.add("1:total_pages", pages);
-  to.add("1:total_chunks", pages * chunks_per_page);
-  to.add("1:used_chunks", used_chunks);
-  to.add("1:free_chunks", pages * chunks_per_page - used_chunks);
-  to.add("1:free_chunks_end", 0);
-  for (const std::string_view name : {"get_hits", "cmd_set", "delete_hits", "incr_hits",
-                                      "decr_hits", "cas_hits", "cas_badval", "touch_hits"}) {
-    for (std::size_t i = 0; i < totals.size(); ++i)
-      if (worker_counters[i].name == name) to.add("1:" + std::string(name), totals[i]);
-  }
-  to.add("active_slabs", 1);
-  to.add("total_malloced", used);
   to.send(with.out);
 }
 
@@ -201,7 +131,7 @@ void answer_reset(execution& with) {
 }
 
 void answer_rows(execution& with, const std::vector<stat_row>& all) {
-  rows to;
+  stat_rows to;
   to.add(all);
   to.send(with.out);
 }

@@ -1,5 +1,5 @@
-// `stats` and its sub-commands. Field names are memcached's where the thing exists here; memory is
-// shown as one slab class, because there are none.
+// `stats` and its sub-commands. Field names are memcached's where the thing exists here; what is
+// only here (bytes dead, copied, remembered) has names of its own.
 #pragma once
 
 #include <string_view>

@@ -18,11 +18,12 @@ namespace reply = protocol::reply;
 
 namespace {
 
-// A value that was received: small ones as bytes, large ones in their place.
+// A value that was received, small ones as bytes, large ones in their place; or that is stored:
+// then its bytes are those of both, the large ones first.
 struct block {
   std::string_view bytes;
   large_ref large;
-  std::size_t size() const { return large ? large->size() : bytes.size(); }
+  std::size_t size() const { return (large ? large->size() : 0) + bytes.size(); }
 };
 
 std::uint32_t exptime_of(const execution& with, const request& r) {
@@ -37,16 +38,12 @@ store_status put(store::locked& shard, const hashed_key& key, std::uint32_t flag
 
 // Copies a value to `offset` of `to`; returns where it ends.
 std::size_t write_at(engine::large_value& to, std::size_t offset, const block& value) {
-  if (!value.large) {
-    if (!value.bytes.empty()) to.write(offset, value.bytes);
-    return offset + value.bytes.size();
+  for (std::size_t at = 0; at < value.size();) {
+    const std::string_view piece = engine::piece_of(value.large.get(), value.bytes, at);
+    to.write(offset + at, piece);
+    at += piece.size();
   }
-  for (std::size_t at = 0; at < value.large->size();) {
-    const std::string_view extent = value.large->extent_at(at);
-    to.write(offset + at, extent);
-    at += extent.size();
-  }
-  return offset + value.large->size();
+  return offset + value.size();
 }
 
 // append and prepend: the item with the block at its end or beginning. It keeps its flags and
@@ -62,12 +59,14 @@ store_status join(store::locked& shard, const hashed_key& key, const item_view& 
     return shard.put(key, meta.flags, meta.exptime, joined).status;
   }
   // Reserving may evict the very item, so its value is kept first.
-  const std::string small(item.value);
-  block old{small, {}};
+  const std::string kept(item.value);
+  block old{kept, {}};
   // The count is not part of the value: a reference leaves it as immutable as it was.
   if (item.large) old.large = large_ref(const_cast<engine::large_value*>(item.large));
   large_ref joined = shard.reserve(key, size);
   if (!joined) return store_status::out_of_memory;
+  while (joined->granted() < size)
+    if (!shard.extend(*joined)) return store_status::out_of_memory;
   const std::size_t middle = write_at(*joined, 0, at_end ? old : added);
   write_at(*joined, middle, at_end ? added : old);
   return shard.put(key, meta.flags, meta.exptime, std::move(joined)).status;
@@ -116,8 +115,8 @@ std::string_view compare_and_store(execution& with, store::locked& shard, const 
   return store_new(with, shard, key, r, value);
 }
 
-std::string_view store_if_allowed(execution& with, const request& r, const block& value) {
-  const hashed_key key(r.key);
+std::string_view store_if_allowed(execution& with, const command& r, const block& value) {
+  const hashed_key key = r.hashed();
   auto shard = with.data.lock(key, with.now);
   switch (r.what) {
     case verb::set:
@@ -142,33 +141,49 @@ std::string_view store_if_allowed(execution& with, const request& r, const block
   CHECK(!"a storage command");
 }
 
-void store_and_answer(execution& with, const request& r, const block& value) {
+void store_and_answer(execution& with, const command& r, const block& value) {
   with.counts.cmd_set.add();
   if (with.host.prefixes().enabled()) with.host.prefixes().record_set(r.key);
   with.answer(r, store_if_allowed(with, r, value));
 }
 
-}  // namespace
-
-bool reserve_block(execution& with, const request& r, large_ref& place, std::string_view& refusal) {
-  const hashed_key key(r.key);
-  auto shard = with.data.lock(key, with.now);
-  const bool fits = shard.fits(r.key.size(), r.value_bytes);
-  if (fits) place = shard.reserve(key, r.value_bytes);
-  if (place) return true;
+// There is no place, or not enough of it: what is there is removed if it was to be replaced.
+std::string_view refuse_block(execution& with, store::locked& shard, const hashed_key& key,
+                              const request& r, store_status status) {
   if (r.what == verb::set) {
     shard.remove(key);
     with.mutated = true;
   }
-  refusal = refusal_of(with, fits ? store_status::out_of_memory : store_status::too_large);
+  return refusal_of(with, status);
+}
+
+}  // namespace
+
+bool reserve_block(execution& with, const command& r, large_ref& place, std::string_view& refusal) {
+  const hashed_key key = r.hashed();
+  auto shard = with.data.lock(key, with.now);
+  const bool fits = shard.fits(r.key.size(), r.value_bytes);
+  if (fits) place = shard.reserve(key, r.value_bytes);
+  if (place) return true;
+  refusal = refuse_block(with, shard, key, r,
+                         fits ? store_status::out_of_memory : store_status::too_large);
   return false;
 }
 
-void store_block(execution& with, const request& r, std::string_view value) {
+bool extend_block(execution& with, const command& r, engine::large_value& place,
+                  std::string_view& refusal) {
+  const hashed_key key = r.hashed();
+  auto shard = with.data.lock(key, with.now);
+  if (shard.extend(place)) return true;
+  refusal = refuse_block(with, shard, key, r, store_status::out_of_memory);
+  return false;
+}
+
+void store_block(execution& with, const command& r, std::string_view value) {
   store_and_answer(with, r, {value, {}});
 }
 
-void store_block(execution& with, const request& r, large_ref value) {
+void store_block(execution& with, const command& r, large_ref value) {
   store_and_answer(with, r, {{}, std::move(value)});
 }
 

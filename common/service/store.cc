@@ -16,13 +16,16 @@ using engine::store_status;
 using replication::flush_state;
 
 namespace {
-constexpr unsigned housekeep_positions = 256;  // per shard and call: well under a millisecond
+constexpr unsigned housekeep_records = 256;  // at a time: well under a millisecond
+constexpr std::size_t shard_bytes_max = std::size_t{8} << 30;  // records reach to 16 GiB
+constexpr unsigned housekeep_rounds = 64;  // per shard and call, while something is due
 
 }  // namespace
 
 std::size_t shard_count_for(unsigned threads, std::size_t memory_bytes, std::size_t item_size_max) {
   const std::size_t shard_bytes_min = std::max(std::size_t{16} << 20, 3 * item_size_max);
-  const std::size_t wanted = std::bit_ceil(std::size_t{4} * std::max(threads, 1U));
+  const std::size_t wanted = std::max(std::bit_ceil(std::size_t{4} * std::max(threads, 1U)),
+                                      std::bit_ceil(memory_bytes / shard_bytes_max + 1));
   const std::size_t roomy =
       std::bit_floor(std::max<std::size_t>(memory_bytes / shard_bytes_min, 1));
   return std::min({wanted, roomy, std::size_t{256}});
@@ -99,6 +102,12 @@ bool store::locked::touch(const hashed_key& k, std::uint32_t exptime) {
 engine::large_ref store::locked::reserve(const hashed_key& k, std::size_t size) {
   if (!shard_.items.fits(k.key.size(), size)) return {};
   return shard_.items.reserve_large(size, now_);
+}
+
+void store::prefetch_item(std::uint64_t hash) const noexcept {
+  const partition& p = partition_of(hash);
+  const std::unique_lock guard(p.mutex, std::try_to_lock);
+  if (guard) p.items.prefetch_item(hash);
 }
 
 // --- flush_all -----------------------------------------------------------------------------------
@@ -179,9 +188,13 @@ void store::apply_flush(const flush_state& incoming, instant now) {
 
 void store::housekeep(instant now) {
   carry_out_due_flush(now);
+  follow_memory_limit(now);
   for (const auto& p : partitions_) {
-    const std::lock_guard guard(p->mutex);
-    p->items.housekeep(housekeep_positions, now, p->confirmed);
+    bool more = true;
+    for (unsigned round = 0; more && round < housekeep_rounds; ++round) {
+      const std::lock_guard guard(p->mutex);
+      more = p->items.housekeep(housekeep_records, now, p->confirmed);
+    }
   }
 }
 
@@ -222,12 +235,8 @@ store::digest_result store::digest(instant now) const {
         for (const std::uint64_t word : {item.meta.stored.word(), item.meta.touched.word(),
                                          std::uint64_t{item.meta.flags} << 32 | item.meta.exptime})
           text.append(reinterpret_cast<const char*>(&word), sizeof word);
-        text.append(item.value);
-        for (std::size_t i = 0; item.large && i < item.large->size();) {
-          const std::string_view extent = item.large->extent_at(i);
-          text.append(extent);
-          i += extent.size();
-        }
+        for (std::size_t i = 0; i < item.value_size(); i += item.piece_at(i).size())
+          text.append(item.piece_at(i));
         result.digest += hash_key(text);
         ++result.items;
       });

@@ -39,6 +39,7 @@ struct hashed_key {
   std::string_view key;
   std::uint64_t hash;
   explicit hashed_key(std::string_view k) : key(k), hash(hash_key(k)) {}
+  hashed_key(std::string_view k, std::uint64_t its_hash) : key(k), hash(its_hash) {}
 };
 
 class store final : public replication::data_port {
@@ -98,6 +99,8 @@ class store final : public replication::data_port {
     bool touch(const hashed_key& k, std::uint32_t exptime);
     // Room for a large value, to be filled without the lock and put() later; null: no room.
     engine::large_ref reserve(const hashed_key& k, std::size_t size);
+    // Memory for the next bytes of such a value; false: there is none.
+    bool extend(engine::large_value& value) { return shard_.items.extend_large(value, now_); }
     bool fits(std::size_t key_size, std::size_t value_size) const noexcept {
       return shard_.items.fits(key_size, value_size);
     }
@@ -123,6 +126,13 @@ class store final : public replication::data_port {
     return {*this, partition_of(k.hash), now};
   }
 
+  // Ahead of a batch of commands: brings what they will touch into the processor's cache, first the
+  // index of all their keys, then all their items. A shard that is busy is passed over.
+  void prefetch_index(std::uint64_t hash) const noexcept {
+    partition_of(hash).items.prefetch_index(hash);
+  }
+  void prefetch_item(std::uint64_t hash) const noexcept;
+
   // flush_all: everything stored so far goes now, or, with `at` (Unix seconds) in the future,
   // everything stored before that moment goes then.
   void flush_all(std::uint32_t at, instant now);
@@ -135,7 +145,15 @@ class store final : public replication::data_port {
   engine::shard_statistics statistics() const;
   void reset_statistics();
   std::size_t used_bytes() const;
-  std::size_t memory_limit() const noexcept { return options_.memory_bytes; }
+  std::size_t memory_limit() const noexcept {
+    return memory_limit_.load(std::memory_order_relaxed);
+  }
+  // The limit from now on; the journals keep their part of it. A lower one is reached step by step,
+  // by housekeep(). False, and nothing changed: shards made for the first limit could not do with
+  // so little or so much (store_memory.cc).
+  bool set_memory_limit(std::size_t bytes, instant now);
+  // What the shards' logs are cut into.
+  std::size_t segment_bytes() const noexcept { return partitions_.front()->items.segment_bytes(); }
   std::size_t item_size_max() const noexcept { return options_.item_size_max; }
   bool evicts() const noexcept { return options_.evict; }
   // A digest of all visible items (key, flags, exptime, version, value), equal on two nodes that
@@ -172,6 +190,7 @@ class store final : public replication::data_port {
   version highest() const override;
   void observe(version seen) override;
   engine::large_ref reserve(std::string_view key, std::size_t size, instant now) override;
+  bool extend(std::string_view key, engine::large_value& value, instant now) override;
   void apply_flush(const replication::flush_state& incoming, instant now) override;
 
  private:
@@ -181,9 +200,13 @@ class store final : public replication::data_port {
   // Hides everything stored up to now and returns the watermark that does.
   version raise_watermark(version at_least, instant now);
   void carry_out_due_flush(instant now);
+  void follow_memory_limit(instant now);
   void answer_stale(partition& p, const hashed_key& k, version stored);
 
-  const store_options options_;
+  const store_options options_;  // memory_bytes: the first limit
+  std::atomic<std::size_t> memory_limit_{options_.memory_bytes};
+  std::mutex limit_mutex_;
+  std::size_t highest_limit_ = options_.memory_bytes;
   std::atomic<std::uint64_t> mutations_{0};
   std::vector<std::unique_ptr<partition>> partitions_;
   std::atomic<unsigned> node_id_;

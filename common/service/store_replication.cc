@@ -166,6 +166,10 @@ engine::large_ref store::reserve(std::string_view key, std::size_t size, instant
   return lock(k, now).reserve(k, size);
 }
 
+bool store::extend(std::string_view key, engine::large_value& value, instant now) {
+  return lock(hashed_key(key), now).extend(value);
+}
+
 // If the peer can hold a state only because it was never told what came after, it is told now.
 void store::answer_stale(partition& p, const hashed_key& k, version stored) {
   const version unshared = p.items.unshared_floor(k.hash);

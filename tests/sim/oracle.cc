@@ -27,12 +27,7 @@ state state_of(machine& m, const std::string& key) {
   s.there = true;
   s.visible = locked.visible(*item);
   s.meta = item->meta;
-  s.value = item->value;
-  for (std::size_t at = 0; item->large && at < item->large->size();) {
-    const std::string_view extent = item->large->extent_at(at);
-    s.value += extent;
-    at += extent.size();
-  }
+  while (s.value.size() < item->value_size()) s.value += item->piece_at(s.value.size());
   return s;
 }
 

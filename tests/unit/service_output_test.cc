@@ -12,7 +12,8 @@ using namespace tandem::service;
 namespace {
 
 engine::large_ref large(std::size_t size, char fill) {
-  auto value = engine::large_value::make(size, engine::large_charge_ref(new engine::large_charge));
+  auto value = engine::large_value::make(size, engine::page_pool_ref(new engine::page_pool));
+  value->grant(size);
   for (std::size_t at = 0; at < size;) {
     const auto room = value->writable_at(at);
     std::fill(room.begin(), room.end(), fill);

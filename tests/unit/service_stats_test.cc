@@ -6,6 +6,7 @@
 #include "tests/unit/catch.h"
 #include "tests/unit/service_client.h"
 
+using namespace tandem;
 using namespace tandem::test;
 
 namespace {
@@ -23,6 +24,31 @@ bool is_rows_and_end(std::string_view reply) {
     reply.remove_prefix(end + 2);
   }
   return true;
+}
+
+constexpr unsigned classes = 4;
+
+// The sum of a row over all slab classes; `where` is "items:" or "".
+std::uint64_t sum(client& c, const std::string& command, const std::string& where,
+                  const std::string& name) {
+  std::uint64_t total = 0;
+  for (unsigned id = 1; id <= classes; ++id) {
+    const std::string value = stat(c, command, where + std::to_string(id) + ":" + name);
+    if (!value.empty()) total += std::stoull(value);
+  }
+  return total;
+}
+
+std::uint64_t number(client& c, const std::string& name) {
+  return std::stoull(stat(c, "stats", name));
+}
+
+// Stores `count` values of `size` bytes under keys of their own.
+void fill(client& c, const std::string& prefix, int count, std::size_t size) {
+  const std::string value(size, 'x');
+  for (int i = 0; i < count; ++i)
+    c.send("set " + prefix + std::to_string(i) + " 0 0 " + std::to_string(size) + " noreply\r\n" +
+           value + "\r\n");
 }
 
 }  // namespace
@@ -95,18 +121,160 @@ TEST_CASE("every stats answer is rows and an END") {
   REQUIRE(stat(c, "stats slabs", "1:cmd_set") == "1");
 }
 
-TEST_CASE("cachedump shows live keys up to its limit") {
+TEST_CASE("a slab class shows the items of its sizes") {
+  client c;
+  REQUIRE(c.send("stats items\r\n") == "END\r\n");
+  fill(c, "tiny", 4, 20);
+  fill(c, "small", 3, 2000);
+  fill(c, "medium", 2, 20000);
+  fill(c, "large", 1, 200000);
+  const std::vector<std::string> chunk_sizes = {"512", "4096", "32768", "1048576"};
+  for (unsigned id = 1; id <= classes; ++id) {
+    const std::string prefix = std::to_string(id) + ":";
+    const std::string count = std::to_string(5 - id);
+    CAPTURE(id);
+    REQUIRE(stat(c, "stats items", "items:" + prefix + "number") == count);
+    REQUIRE(stat(c, "stats slabs", prefix + "used_chunks") == count);
+    REQUIRE(stat(c, "stats slabs", prefix + "chunk_size") == chunk_sizes[id - 1]);
+    REQUIRE(stat(c, "stats slabs", prefix + "total_pages") == "1");
+    REQUIRE(stat(c, "stats slabs", prefix + "mem_requested") ==
+            stat(c, "stats items", "items:" + prefix + "mem_requested"));
+    REQUIRE(stat(c, "stats slabs", prefix + "cmd_set") == (id == 1 ? "10" : "0"));
+  }
+  REQUIRE(stat(c, "stats slabs", "active_slabs") == "4");
+  REQUIRE(stat(c, "stats slabs", "total_malloced") == stat(c, "stats", "memory_used_bytes"));
+  REQUIRE(stat(c, "stats items", "items:5:number").empty());
+}
+
+TEST_CASE("the slab classes add up to the whole") {
+  client c;
+  c.send("set old 0 -1 1\r\n1\r\nset soon 0 1 1\r\n1\r\nget old\r\n");
+  for (int round = 0; round < 4; ++round) {
+    const std::string prefix = "k" + std::to_string(round) + "-";
+    fill(c, prefix + "tiny", 20000, 50);
+    fill(c, prefix + "small", 1000, 3000);
+    fill(c, prefix + "medium", 100, 20000);
+    fill(c, prefix + "large", 10, 200000);
+  }
+  c.send("get soon\r\n", 20, after(2));
+  REQUIRE(number(c, "evictions") != 0);
+  REQUIRE(number(c, "reclaimed") != 0);
+  const std::vector<std::pair<std::string, std::string>> rows = {
+      {"number", "curr_items"},   {"mem_requested", "bytes"},
+      {"evicted", "evictions"},   {"evicted_unfetched", "evicted_unfetched"},
+      {"reclaimed", "reclaimed"}, {"expired_unfetched", "expired_unfetched"},
+  };
+  for (const auto& [row, whole] : rows) {
+    CAPTURE(row);
+    REQUIRE(sum(c, "stats items", "items:", row) == number(c, whole));
+  }
+  REQUIRE(sum(c, "stats slabs", "", "used_chunks") == number(c, "curr_items"));
+  REQUIRE(sum(c, "stats slabs", "", "mem_requested") == number(c, "bytes"));
+  REQUIRE(sum(c, "stats slabs", "", "cmd_set") == number(c, "cmd_set"));
+  REQUIRE(sum(c, "stats slabs", "", "total_chunks") ==
+          sum(c, "stats slabs", "", "used_chunks") + sum(c, "stats slabs", "", "free_chunks"));
+  // The kinds of memory are all of it but the journal.
+  std::uint64_t parts = 0;
+  for (const char* part : {"hash_bytes", "log_bytes", "large_bytes", "warm_bytes"})
+    parts += number(c, part);
+  REQUIRE(parts <= number(c, "memory_used_bytes"));
+  REQUIRE(number(c, "memory_used_bytes") <= number(c, "limit_maxbytes"));
+}
+
+TEST_CASE("an evicted item tells when it was last used, a kept one how old it is") {
+  client c;
+  for (int i = 0; i < 20; ++i)
+    c.send(set("k" + std::to_string(i), std::string(1 << 20 >> 1, 'x')), std::string::npos,
+           after(static_cast<std::uint32_t>(i)));
+  for (int i = 20; i < 60; ++i)
+    c.send("set k" + std::to_string(i) + " 0 1000 524288\r\n" + std::string(1 << 19, 'x') + "\r\n",
+           std::string::npos, after(100));
+  REQUIRE(std::stoull(stat(c, "stats items", "items:4:evicted")) >= 20);
+  REQUIRE(stat(c, "stats items", "items:4:evicted_nonzero") != "0");
+  REQUIRE(std::stoull(stat(c, "stats items", "items:4:evicted_time")) <= 100);
+}
+
+TEST_CASE("a higher memory limit lets more in") {
+  client c;
+  fill(c, "a", 200, 100000);
+  const std::uint64_t before = number(c, "curr_items");
+  REQUIRE(before < 200);
+  REQUIRE(c.send("cache_memlimit 64\r\n") == "OK\r\n");
+  REQUIRE(stat(c, "stats", "limit_maxbytes") == "67108864");
+  REQUIRE(stat(c, "stats settings", "maxbytes") == "67108864");
+  fill(c, "b", 200, 100000);
+  REQUIRE(number(c, "curr_items") == before + 200);
+}
+
+TEST_CASE("a lower memory limit evicts, and what is read stays") {
+  client c;
+  fill(c, "a", 100000, 100);
+  fill(c, "b", 20, 200000);
+  const std::uint64_t before = number(c, "evictions");
+  REQUIRE(number(c, "memory_used_bytes") > std::uint64_t{8} << 20);
+  REQUIRE(c.send("cache_memlimit 8\r\n") == "OK\r\n");
+  REQUIRE(stat(c, "stats", "limit_maxbytes") == "8388608");
+  for (int i = 0; i < 10; ++i) c.data.housekeep(noon);
+  REQUIRE(number(c, "memory_used_bytes") <= std::uint64_t{8} << 20);
+  REQUIRE(number(c, "memory_used_bytes") > std::uint64_t{7} << 20);
+  REQUIRE(number(c, "evictions") > before);
+  fill(c, "c", 20000, 100);
+  REQUIRE(number(c, "memory_used_bytes") <= std::uint64_t{8} << 20);
+  // And back.
+  REQUIRE(c.send("cache_memlimit 16\r\n") == "OK\r\n");
+  fill(c, "d", 100000, 100);
+  REQUIRE(number(c, "memory_used_bytes") > std::uint64_t{14} << 20);
+}
+
+TEST_CASE("no store or read waits for the whole of a lowered limit") {
+  service::store_options options = small_store();
+  options.memory_bytes = std::size_t{64} << 20;
+  client c(options);
+  fill(c, "a", 500000, 100);
+  REQUIRE(c.send("cache_memlimit 16\r\n") == "OK\r\n");
+  // One call does a part; the housekeeping gets there.
+  REQUIRE(number(c, "memory_used_bytes") > std::uint64_t{32} << 20);
+  int calls = 0;
+  while (number(c, "memory_used_bytes") > std::uint64_t{16} << 20) {
+    c.data.housekeep(noon);
+    REQUIRE(++calls < 100);
+  }
+  REQUIRE(calls > 10);
+}
+
+TEST_CASE("a memory limit that the shards cannot do with is refused") {
+  const std::string refused = "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n";
+  service::store_options options = small_store();
+  options.memory_bytes = std::size_t{256} << 20;
+  options.shards = 4;
+  client c(options);
+  REQUIRE(c.send("cache_memlimit 7\r\n") ==
+          "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n");
+  REQUIRE(c.send("cache_memlimit 1000000001\r\n") ==
+          "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n");
+  REQUIRE(c.send("cache_memlimit 16\r\n") == refused);  // 16 segments of 256 KiB, and the journal
+  REQUIRE(c.send("cache_memlimit 17\r\n") == "OK\r\n");
+  REQUIRE(c.send("cache_memlimit 16384\r\n") == "OK\r\n");
+  REQUIRE(c.send("cache_memlimit 17000\r\n") == refused);
+  REQUIRE(stat(c, "stats", "limit_maxbytes") == std::to_string(std::uint64_t{16384} << 20));
+  // Books for that many segments stay: a fraction of that limit is the least from now on.
+  REQUIRE(c.send("cache_memlimit 255\r\n") == refused);
+  REQUIRE(c.send("cache_memlimit 300\r\n") == "OK\r\n");
+}
+
+TEST_CASE("cachedump shows live keys of a class up to its limit") {
   client c;
   c.send("set a 0 0 1\r\n1\r\nset b 0 100 2\r\n12\r\nset gone 0 -1 1\r\n1\r\n" +
          set("large", std::string(20000, 'x')) + "set dead 0 0 1\r\n1\r\ndelete dead\r\n");
   const std::string all = c.send("stats cachedump 1 0\r\n");
-  for (const std::string row :
-       {"ITEM a [1 b; 0 s]\r\n", "ITEM b [2 b; 1800000100 s]\r\n", "ITEM large [20000 b; 0 s]\r\n"})
+  for (const std::string row : {"ITEM a [1 b; 0 s]\r\n", "ITEM b [2 b; 1800000100 s]\r\n"})
     REQUIRE(all.find(row) != std::string::npos);
-  REQUIRE(std::count(all.begin(), all.end(), '\n') == 4);
-  const std::string two = c.send("stats cachedump 1 2\r\n");
-  REQUIRE(std::count(two.begin(), two.end(), '\n') == 3);
-  REQUIRE(c.send("stats cachedump 2 0\r\n") == "END\r\n");
+  REQUIRE(std::count(all.begin(), all.end(), '\n') == 3);
+  REQUIRE(c.send("stats cachedump 3 0\r\n") == "ITEM large [20000 b; 0 s]\r\nEND\r\n");
+  const std::string one = c.send("stats cachedump 1 1\r\n");
+  REQUIRE(std::count(one.begin(), one.end(), '\n') == 2);
+  for (const char* id : {"0", "2", "4", "5", "63"})
+    REQUIRE(c.send(std::string("stats cachedump ") + id + " 0\r\n") == "END\r\n");
 }
 
 TEST_CASE("prefixes beyond the limit are not counted") {

@@ -48,7 +48,10 @@ version put(store& s, const std::string& key, const std::string& value, instant 
 struct parcel {
   std::string key, value;
   record r;
-  explicit parcel(const record& from) : key(from.key), value(from.value), r(from) {}
+  explicit parcel(const record& from) : key(from.key), r(from) {
+    while (value.size() < from.value_size()) value += from.piece_at(value.size());
+    r.large.reset();
+  }
   record unwrap() const {
     record copy = r;
     copy.key = key;

@@ -1,0 +1,40 @@
+// A stretch of address space that becomes memory page by page when it is written: what the engine
+// puts its records and its index in, so that nothing ever moves when it grows and an idle cache
+// takes next to no memory. The only place in common/ that asks the kernel for anything; it is
+// deterministic, so it does not harm the purity of what uses it. One thread at a time.
+#pragma once
+
+#include <cstddef>
+
+namespace tandem::engine {
+
+constexpr std::size_t page_bytes = 4096;
+constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
+
+class region {
+ public:
+  // Reserves `bytes` of address space. With `huge_pages` the kernel may back 2 MiB at a time: then
+  // memory is taken in such steps. Throws std::bad_alloc.
+  region(std::size_t bytes, bool huge_pages);
+  ~region();
+  region(const region&) = delete;
+  region& operator=(const region&) = delete;
+
+  char* base() const noexcept { return base_; }
+  std::size_t size() const noexcept { return size_; }
+  // Makes the first `bytes` bytes usable; they read as zero until written. False: the kernel
+  // refuses, or it is more than was reserved.
+  [[nodiscard]] bool commit(std::size_t bytes) noexcept;
+  // Gives whole pages back to the kernel; they stay usable and read as zero.
+  void release(std::size_t offset, std::size_t bytes) noexcept;
+  // Bytes of memory that a frontier at `bytes` may have taken.
+  std::size_t backing(std::size_t bytes) const noexcept;
+
+ private:
+  char* base_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t committed_ = 0;
+  bool huge_pages_ = false;
+};
+
+}  // namespace tandem::engine
