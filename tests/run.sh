@@ -54,6 +54,8 @@ packages=(
   clang-format clang-tidy shellcheck systemd                          # to check
 )
 
+if [[ $bench -eq 1 ]]; then packages+=(libbenchmark-dev libzstd-dev); fi
+
 passed=0 failed=0 skipped=0
 failures=()
 started=$SECONDS
