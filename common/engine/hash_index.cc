@@ -21,7 +21,8 @@ constexpr unsigned directory_bits_max = 24;
 // The directory takes at most this share of the shard: keys chosen to collide could make it grow
 // without end.
 constexpr std::size_t directory_share = 64;
-constexpr std::size_t pages_max = std::size_t{1} << 22;
+constexpr std::size_t region_bytes_min = std::size_t{256} << 20;
+constexpr std::size_t region_bytes_max = std::size_t{16} << 30;
 constexpr std::size_t huge_pages_from = std::size_t{1} << 30;
 // A pair of pages is merged when both together fill a page to this: well under what makes it split.
 constexpr unsigned merged_records_max = 400;
@@ -64,7 +65,8 @@ void prefetch(const Line* line) noexcept {
 
 hash_index::hash_index(std::size_t memory_bytes, const segment_log& records)
     : records_(records),
-      pages_(pages_max * page_bytes, memory_bytes >= huge_pages_from),
+      pages_(std::clamp(limit_growth_max * memory_bytes, region_bytes_min, region_bytes_max),
+             memory_bytes >= huge_pages_from),
       directory_region_(sizeof(std::uint32_t) << directory_bits_max, false),
       directory_(reinterpret_cast<std::atomic<std::uint32_t>*>(directory_region_.base())),
       bits_(1) {

@@ -7,12 +7,15 @@ namespace tandem::engine {
 
 namespace {
 
-constexpr std::size_t region_bytes = std::size_t{64} << 30;
+constexpr std::size_t region_bytes_min = std::size_t{256} << 20;
+constexpr std::size_t region_bytes_max = std::size_t{1} << 40;
 
 }  // namespace
 
 // Without huge pages: memory is counted, and given back, by the page.
-page_pool::page_pool() : region_(region_bytes, false) {}
+page_pool::page_pool(std::size_t memory_bytes)
+    : region_(std::clamp(limit_growth_max * memory_bytes, region_bytes_min, region_bytes_max),
+              false) {}
 
 page_pool::run page_pool::take(std::size_t pages_max) noexcept {
   const auto most = static_cast<std::uint32_t>(std::min<std::size_t>(pages_max, UINT32_MAX));

@@ -22,8 +22,8 @@ class page_pool : public boost::intrusive_ref_counter<page_pool> {
  public:
   using run = page_set::run;
 
-  // Throws std::bad_alloc.
-  page_pool();
+  // For a shard of so many bytes. Throws std::bad_alloc.
+  explicit page_pool(std::size_t memory_bytes);
   page_pool(const page_pool&) = delete;
   page_pool& operator=(const page_pool&) = delete;
 

@@ -11,6 +11,10 @@ namespace tandem::engine {
 constexpr std::size_t page_bytes = 4096;
 constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
 
+// The limit of a shard can be raised to so many times the first one: its address space is reserved
+// for that.
+constexpr std::size_t limit_growth_max = 8;
+
 class region {
  public:
   // Reserves `bytes` of address space. With `huge_pages` the kernel may back 2 MiB at a time: then

@@ -29,7 +29,7 @@ shard::shard(const shard_limits& limits)
       index_(limits.memory_bytes, log_),
       floors_(limits.memory_bytes),
       unshared_floors_(limits.memory_bytes),
-      large_(new page_pool) {}
+      large_(new page_pool(limits.memory_bytes)) {}
 
 shard::~shard() {
   for (log_id log = 0; log < log_count; ++log) {

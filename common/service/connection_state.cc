@@ -80,8 +80,9 @@ connection::state::progress connection::state::step(execution& with, lookahead& 
 protocol::line_status connection::state::look_ahead(lookahead& ahead, unsigned share) {
   ahead.clear();
   std::string_view rest = in.view();
-  for (std::size_t size = 0; share != 0 && !ahead.full(); --share) {
-    if (const auto found = finder.find(rest); found != protocol::line_status::complete) {
+  while (ahead.size() < share && !ahead.full()) {
+    const auto found = finder.find(rest);
+    if (found != protocol::line_status::complete) {
       if (ahead.empty()) return found;
       break;
     }
@@ -89,9 +90,9 @@ protocol::line_status connection::state::look_ahead(lookahead& ahead, unsigned s
     finder.restart();
     if (line.what.key.empty()) break;
     data.prefetch_index(line.what.hash);
-    size = line.size + (line.what.has_block ? block_size(line.what) : 0);
-    if (size >= rest.size()) break;
-    rest.remove_prefix(size);
+    const std::size_t whole = line.size + (line.what.has_block ? block_size(line.what) : 0);
+    if (whole >= rest.size()) break;
+    rest.remove_prefix(whole);
   }
   // For a single one there is no time to gain.
   if (ahead.size() > 1)

@@ -10,9 +10,8 @@ namespace tandem::service {
 namespace {
 
 // A shard's segments keep the size that fits its first limit. With fewer of them than this the
-// bands have too few to share; with more the sweeps over all take long, and addresses end.
+// bands have too few to share.
 constexpr std::size_t segments_min = 16;
-constexpr std::size_t segments_max = 16384;
 // Its books of segments keep the size for the highest limit it had: under a hundredth of that.
 constexpr std::size_t highest_share = 64;
 constexpr std::size_t shard_bytes_min = std::size_t{1} << 20;
@@ -37,7 +36,7 @@ bool store::set_memory_limit(std::size_t bytes, instant now) {
         std::max({segments_min * segment_bytes(), largest_items * options_.item_size_max,
                   highest_limit_ / shards / highest_share, shard_bytes_min});
     if (share < std::min(least, before)) return false;
-    if (share > std::max(segments_max * segment_bytes(), before)) return false;
+    if (share > engine::limit_growth_max * (options_.memory_bytes / shards)) return false;
     highest_limit_ = std::max(highest_limit_, bytes);
     memory_limit_.store(bytes, std::memory_order_relaxed);
     if (share < before) return true;

@@ -265,7 +265,7 @@ def left_out(row, options):
 
 
 def measure(row, measurements, options):
-    """Prints the row; returns whether memtandem meets its target: not where it fails to be measured."""
+    """Prints the row; returns whether memtandem was measured and meets its target."""
     theirs = ours = "-"
     met = False
     try:

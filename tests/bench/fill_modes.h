@@ -20,13 +20,15 @@
 //   gone    nothing else is done: seconds until `stats` shows no more than 1 % of the items
 //   usable  a fifth of the items do not expire (elders). Live items of another size (ten times as
 //           large) are written at full speed until they and the elders are --live-percent (75) of
-//           the limit, and then all read back; again and again. The memory is usable once such a
-//           batch survives completely: seconds until the beginning of the first round that lost
-//           nothing. A server that evicts live items while it is full of expired ones loses some,
-//           of the batch or of the elders. Sound for any server: an empty one could hold all of it.
+//           the limit, and then read back; from the second round on the elders are written anew,
+//           too. The memory is usable once such a round loses nothing, no live item and no elder
+//           (0.5 % of them are let pass): seconds until the beginning of that round. A server that
+//           evicts live items while it is full of expired ones loses some. Sound for any server: an
+//           empty one could hold all of it.
 // One line: probe held seconds (--patience, 120, if it did not happen) happened; usable also:
-// rounds live_items first_round_lost elders elders_lost (in the first round; of the half of the
-// elders that nobody had read).
+// rounds live_items first_round_lost elders elders_lost (in the first round). `elders` are the half
+// of them that was counted before the expiry, by reading them; the lost ones are counted in the
+// other half, which nobody had read.
 #pragma once
 
 #include <chrono>

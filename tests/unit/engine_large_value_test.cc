@@ -32,7 +32,7 @@ store_status put(shard& s, std::string_view key, large_ref value, std::uint64_t 
 }  // namespace
 
 TEST_CASE("a large value holds what was written at any offset and in any order") {
-  page_pool_ref pool(new page_pool);
+  page_pool_ref pool(new page_pool(64 << 20));
   const large_ref value = large_value::make(100'000, pool);
   value->grant(100'000);
   REQUIRE(value->granted() == 100'000);
@@ -54,7 +54,7 @@ TEST_CASE("a large value holds what was written at any offset and in any order")
 }
 
 TEST_CASE("a large value takes memory as it is granted, and until its last release") {
-  page_pool_ref pool(new page_pool);
+  page_pool_ref pool(new page_pool(64 << 20));
   large_ref first = large_value::make(20'000, pool);
   REQUIRE(pool->used_bytes() < 100);
   REQUIRE(first->granted() == 0);
@@ -76,7 +76,7 @@ TEST_CASE("a large value takes memory as it is granted, and until its last relea
 }
 
 TEST_CASE("pages that were let go keep their memory for values of other sizes until trimmed") {
-  page_pool_ref pool(new page_pool);
+  page_pool_ref pool(new page_pool(64 << 20));
   std::vector<large_ref> held;
   for (int n = 0; n < 10; ++n) {
     held.push_back(large_value::make(4 * page_bytes, pool));
@@ -103,7 +103,7 @@ TEST_CASE("pages that were let go keep their memory for values of other sizes un
 }
 
 TEST_CASE("large values of every size hold what was put there") {
-  page_pool_ref pool(new page_pool);
+  page_pool_ref pool(new page_pool(64 << 20));
   std::vector<std::pair<large_ref, char>> held;
   for (std::size_t pages = 1; pages < 300; pages += pages < 20 ? 1 : 7) {
     large_ref value = large_value::make(pages * page_bytes, pool);
@@ -117,7 +117,7 @@ TEST_CASE("large values of every size hold what was put there") {
 }
 
 TEST_CASE("a large value that cannot be allocated charges nothing") {
-  page_pool_ref pool(new page_pool);
+  page_pool_ref pool(new page_pool(64 << 20));
   REQUIRE_THROWS_AS(large_value::make(SIZE_MAX, pool), std::bad_alloc);
   REQUIRE_THROWS_AS(large_value::make(large_value_max + 1, pool), std::bad_alloc);
   REQUIRE(pool->used_bytes() == 0);

@@ -12,7 +12,8 @@ using namespace tandem::service;
 namespace {
 
 engine::large_ref large(std::size_t size, char fill) {
-  auto value = engine::large_value::make(size, engine::page_pool_ref(new engine::page_pool));
+  auto value =
+      engine::large_value::make(size, engine::page_pool_ref(new engine::page_pool(1 << 20)));
   value->grant(size);
   for (std::size_t at = 0; at < size;) {
     const auto room = value->writable_at(at);
