@@ -28,8 +28,8 @@ constexpr std::size_t block_size(const protocol::request& r) {
 
 // The requests at the front of the input, parsed, hashed and with their data on its way into the
 // cache, before the first of them is executed. A look-up waits for memory twice, for the index and
-// for the item; a batch of them waits little more often than one. (Measured with 5 M items: a get of
-// a pipeline takes half the time, a key of a multi-get a third.)
+// for the item; a batch of them waits little more often than one. (Measured with 5 M items: a get
+// of a pipeline takes half the time, a key of a multi-get a third.)
 struct parsed_line {
   command what;
   std::size_t size;  // of the line
