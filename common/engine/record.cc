@@ -8,7 +8,7 @@ namespace tandem::engine {
 large_value* record::large() const noexcept {
   if (!has_large) return nullptr;
   large_value* value;
-  std::memcpy(&value, tail() + large_at(), sizeof value);
+  std::memcpy(&value, tail() + large_at(), sizeof(void*));
   return value;
 }
 
@@ -56,7 +56,7 @@ void record::assign(layout fields, std::string_view key, const item_meta& meta,
   last_access = now;
   if (large) {
     large_value* raw = large.detach();
-    std::memcpy(tail() + large_at(), &raw, sizeof raw);
+    std::memcpy(tail() + large_at(), &raw, sizeof(void*));
   }
   char* const at = tail() + key_at();
   std::memcpy(at, key.data(), key.size());

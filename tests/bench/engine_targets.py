@@ -154,6 +154,23 @@ ROWS = [*fill_rows(), *scenario_rows(), *expiry_rows(), *miss_ratio_rows(), *tim
 
 
 @contextlib.contextmanager
+def living(running, how_it_ended):
+    """A server that ends meanwhile makes the measurement fail, and is said to have done so: with
+    -6 it aborted, -9 means that somebody else killed it."""
+    failure = None
+    try:
+        yield
+    except AssertionError as error:
+        failure = error
+        with contextlib.suppress(AssertionError):  # its connections go a moment before it does
+            eventually(lambda: not running(), 1, "the server has ended")
+    if not running():
+        raise AssertionError(how_it_ended()) from failure
+    if failure:
+        raise failure
+
+
+@contextlib.contextmanager
 def memcached(options, flags):
     """The port of a fresh memcached."""
     port = free_port()
@@ -162,10 +179,17 @@ def memcached(options, flags):
          *map(str, flags)], stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)
     try:
         eventually(lambda: Client(HOST, port), 5, "memcached listens").close()
-        yield port
+        with living(lambda: child.poll() is None,
+                    lambda: f"memcached ended with {child.returncode}"):
+            yield port
     finally:
         child.kill()
         child.wait()
+
+
+def end_of(node):
+    node.note_end()
+    return node.bad_ends[-1]
 
 
 @contextlib.contextmanager
@@ -177,9 +201,9 @@ def memtandem(options, flags):
     with tempfile.TemporaryDirectory(prefix="memtandem-bench-") as directory:
         node = Node(directory, "memtandem", memory, ["-t", str(options.threads), *others])
         try:
-            yield node.start().port
-            if not node.running():
-                raise AssertionError(f"memtandem ended:\n{node.log()}")
+            node.start()
+            with living(node.running, lambda: end_of(node)):
+                yield node.port
         finally:
             if node.running():
                 node.kill_and_wait()
@@ -264,20 +288,25 @@ def left_out(row, options):
     return None
 
 
+def attempt(row, measurements, server):
+    """The row's value with a server, or None, and why there is none."""
+    try:
+        return row.value(measurements.of(row, server)), ""
+    except (AssertionError, subprocess.SubprocessError) as error:
+        return None, f"  NOT MEASURED: {error}"
+
+
 def measure(row, measurements, options):
     """Prints the row; returns whether memtandem was measured and meets its target."""
-    theirs = ours = "-"
-    met = False
-    try:
-        if not options.only_ours:
-            theirs = row.text(row.value(measurements.of(row, memcached)))
-        value = row.value(measurements.of(row, memtandem))
-        ours, met = row.text(value), row.met(value)
-        verdict = "" if row.target is None else "met" if met else "MISSED"
-    except (AssertionError, subprocess.SubprocessError) as error:
-        verdict = f"NOT MEASURED: {error}"
-    print(f"{row.name:<52} {row.known:>15} {theirs:>10} {ours:>10} {row.target_text():>12}  "
-          f"{verdict}", flush=True)
+    theirs, their_failure = None, ""
+    if not options.only_ours:
+        theirs, their_failure = attempt(row, measurements, memcached)
+    ours, our_failure = attempt(row, measurements, memtandem)
+    met = ours is not None and row.met(ours)
+    verdict = "" if row.target is None and met else "met" if met else "MISSED"
+    texts = ["-" if value is None else row.text(value) for value in (theirs, ours)]
+    print(f"{row.name:<52} {row.known:>15} {texts[0]:>10} {texts[1]:>10} {row.target_text():>12}  "
+          f"{verdict}{their_failure}{our_failure}", flush=True)
     return met
 
 

@@ -49,7 +49,7 @@ std::string value_of(const item_view& item) {
   while (bytes.size() < item.value_size()) bytes += item.piece_at(bytes.size());
   return bytes;
 }
-large_ref reserve(shard& s, std::size_t size) {
+[[maybe_unused]] large_ref reserve(shard& s, std::size_t size) {
   large_ref value = s.reserve_large(size, noon);
   while (value && value->granted() < size)
     if (!s.extend_large(*value, noon)) return nullptr;

@@ -254,12 +254,12 @@ TEST_CASE("a memory limit that the shards cannot do with is refused") {
           "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n");
   REQUIRE(c.send("cache_memlimit 16\r\n") == refused);  // 16 segments of 256 KiB, and the journal
   REQUIRE(c.send("cache_memlimit 17\r\n") == "OK\r\n");
-  REQUIRE(c.send("cache_memlimit 16384\r\n") == "OK\r\n");
-  REQUIRE(c.send("cache_memlimit 17000\r\n") == refused);
-  REQUIRE(stat(c, "stats", "limit_maxbytes") == std::to_string(std::uint64_t{16384} << 20));
+  REQUIRE(c.send("cache_memlimit 2048\r\n") == "OK\r\n");
+  REQUIRE(c.send("cache_memlimit 2049\r\n") == refused);  // past eight times the configured
+  REQUIRE(stat(c, "stats", "limit_maxbytes") == std::to_string(std::uint64_t{2048} << 20));
   // Books for that many segments stay: a fraction of that limit is the least from now on.
-  REQUIRE(c.send("cache_memlimit 255\r\n") == refused);
-  REQUIRE(c.send("cache_memlimit 300\r\n") == "OK\r\n");
+  REQUIRE(c.send("cache_memlimit 32\r\n") == refused);
+  REQUIRE(c.send("cache_memlimit 33\r\n") == "OK\r\n");
 }
 
 TEST_CASE("cachedump shows live keys of a class up to its limit") {
