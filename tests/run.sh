@@ -12,7 +12,7 @@ usage: tests/run.sh [options]
   --soak [ROUNDS]      a long soak: ROUNDS (200) rounds of kill, stop and restart under load
   --sim-seeds N        seeds of the simulator in the plain build (500)
   --fuzz-seconds N     seconds for each fuzzer (4)
-  --bench              also the benchmark: CPU time per set against memcached
+  --bench              also the benchmarks: CPU time per set and per request against memcached
   --jobs N             processes at once (the number of cores)
   --build-root DIR     where build-release, build-asan and build-tsan lie (the checkout)
   --no-install         install no packages
