@@ -1,0 +1,133 @@
+"""Client libraries in their own languages against a pair: what every test_CLIENT.py here does.
+
+A client's script stands in clients/ and is run in two ways:
+
+  SCRIPT exercise HOST PORT
+    tries every command the library has, and leaves values under left:text, left:binary, left:large
+    (BIG bytes) and left:number.
+  SCRIPT failover HOST PORT PORT
+    configured with both nodes as an operator would, stores KEYS values under f0, f1, ..., prints
+    `stored`, waits for a line, and then reads them all back and stores and reads new ones, through
+    the same client object. It prints `failed N`, the reads that had to be repeated.
+
+It prints `pass WHAT` or `fail WHAT: HOW` for each thing it tried, and `end`.
+"""
+
+import os
+import pathlib
+import re
+import select
+import signal
+import subprocess
+import unittest
+
+from harness import HOST, SLOWDOWN, PairTest, contents, die_with_parent, differences, eventually
+
+CLIENTS = pathlib.Path(__file__).resolve().parent / "clients"
+KEYS = 100
+BIG = (1 << 20) - 1024
+LEFT = ["left:text", "left:binary", "left:large", "left:number"]
+
+
+def works(*command):
+    """Whether a command can be run and ends well: for finding out what is installed."""
+    try:
+        return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, timeout=60, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+class Script:
+    """A running client script; lines in, lines out, and an end in time."""
+
+    def __init__(self, command, *arguments):
+        self._child = subprocess.Popen(
+            [*command, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
+        self.text = ""
+
+    def wait_line(self, pattern, seconds):
+        """Waits until a line matches, or the script ends."""
+        def found():
+            ready, _, _ = select.select([self._child.stdout], [], [], 0)
+            if not ready:
+                return None
+            data = os.read(self._child.stdout.fileno(), 1 << 16)
+            self.text += data.decode("utf-8", "replace")
+            match = re.search(pattern, self.text, re.M)
+            if not data and not match:
+                raise AssertionError(f"it ended before {pattern!r}:\n{self.text}")
+            return match
+        return eventually(found, seconds, lambda: f"{pattern!r} in:\n{self.text}")
+
+    def say(self, line):
+        self._child.stdin.write(line.encode() + b"\n")
+        self._child.stdin.flush()
+
+    def close(self):
+        if self._child.poll() is None:
+            self._child.send_signal(signal.SIGKILL)
+        self._child.communicate()
+
+    def end(self, seconds):
+        """Its exit status."""
+        self.wait_line("^end$", seconds)
+        return self._child.wait(seconds * SLOWDOWN)
+
+
+class ClientTest(PairTest):
+    """Base of the tests of one client library; `command` starts its script."""
+
+    command = ()
+    passes_min = 20  # what `exercise` tries at least: a script that skips everything is no test
+    failed_max = 10  # reads that may fail before the client has settled on the other node
+
+    def setUp(self):
+        super().setUp()
+        self.master, self.slave = self.pair()
+
+    def script(self, *arguments):
+        started = Script(self.command, *arguments)
+        self.addCleanup(started.close)
+        return started
+
+    def check(self, script, passes_min):
+        status = script.end(60)
+        failed = re.findall(r"^fail .*$", script.text, re.M)
+        passed = re.findall(r"^pass .*$", script.text, re.M)
+        self.assertEqual(failed, [], script.text)
+        self.assertEqual(status, 0, script.text)
+        self.assertGreaterEqual(len(passed), passes_min, script.text)
+        return len(passed)
+
+    def test_every_command_on_master_and_slave(self):
+        for node, other in ((self.master, self.slave), (self.slave, self.master)):
+            with self.subTest(node=node.name):
+                passed = self.check(self.script("exercise", HOST, node.port), self.passes_min)
+                self.assertEqual(len(contents(node, LEFT)), len(LEFT))
+                eventually(lambda n=node, o=other: not differences(n, o, LEFT), 5,
+                           lambda n=node, o=other: f"same on both: {differences(n, o, LEFT)}")
+                print(f"\n  {node.name}: {passed} passed")
+
+    def test_the_client_goes_on_at_the_other_node(self):
+        keys = [f"f{i}" for i in range(KEYS)]
+        script = self.script("failover", HOST, self.master.port, self.slave.port)
+        script.wait_line("^stored$", 30)
+        eventually(lambda: len(contents(self.slave, keys)) == KEYS
+                   and not differences(self.master, self.slave, keys), 5,
+                   "all that was stored is on both nodes")
+        self.master.kill_and_wait()
+        self.slave.wait_role("MASTER")
+        script.say("go")
+        self.check(script, 3)
+        failed = int(re.search(r"^failed (\d+)$", script.text, re.M).group(1))
+        print(f"\n  {failed} failed reads")
+        self.assertLessEqual(failed, self.failed_max, script.text)
+        for key in ("g0", f"g{KEYS - 1}"):
+            self.assertIn(key, contents(self.slave, [key]))
+
+
+def requires(condition, what):
+    """A class decorator: the tests are skipped, in words, where a package is missing."""
+    return unittest.skipUnless(condition, f"{what} is not installed")
