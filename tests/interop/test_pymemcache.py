@@ -67,6 +67,17 @@ class Pymemcache(PairTest):
         self.assertTrue(client.set("k", b"still in step"))
         self.assertEqual(client.get("k"), b"still in step")
 
+    def test_sizes_and_bytes(self):
+        """A long key, a large value and bytes of every kind are the same on the other node."""
+        values = {"k" * 250: b"long", "binary": bytes(range(256)) + b"\r\nEND\r\n\0",
+                  "large": b"x" * ((1 << 20) - 1024), "empty": b""}
+        here = self.connect(self.master, default_noreply=False)
+        there = self.connect(self.slave)
+        for key, value in values.items():
+            self.assertTrue(here.set(key, value))
+        self.assertEqual(here.get_many(list(values)), values)
+        eventually(lambda: there.get_many(list(values)) == values, 5, "the other node has them")
+
     def test_silent_stores(self):
         client = self.connect(self.master, default_noreply=True)
         for i in range(1000):

@@ -1,0 +1,18 @@
+"""python-memcached, the oldest of Python's clients, against a pair."""
+
+import sys
+
+from harness import main
+from interop import CLIENTS, ClientTest, requires, works
+
+
+@requires(works(sys.executable, "-c", "import memcache"), "python3-memcache")
+class PythonMemcached(ClientTest):
+    command = (sys.executable, CLIENTS / "memcache_client.py")
+    passes_min = 31
+
+
+del ClientTest  # or it would be found as a test of its own
+
+if __name__ == "__main__":
+    main()
