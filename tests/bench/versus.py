@@ -73,7 +73,7 @@ def measure(server, pipeline, seconds, set_ratio=1.0, peer=None, settle=lambda: 
 
 
 def in_turn(rounds, first, second):
-    """Calls both in each round, the order alternating; yields (number, first's, second's result)."""
+    """Calls both in each round, the order alternating; yields (number, one result, the other)."""
     for number in range(rounds):
         if number % 2 == 0:
             one = first()

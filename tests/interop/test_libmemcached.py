@@ -5,8 +5,7 @@ import shutil
 import subprocess
 import tempfile
 
-from harness import main
-from interop import CLIENTS, ClientTest, requires
+from interop import CLIENTS, ClientTest, main, requires
 
 COMPILER = shutil.which("gcc") or shutil.which("cc")
 HEADER = pathlib.Path("/usr/include/libmemcached/memcached.h")

@@ -4,8 +4,7 @@ Debian packages no memcached client for Node (memjs, elsewhere the usual one, sp
 protocol only). The test runs where the module is found: NODE_PATH=.../node_modules.
 """
 
-from harness import main
-from interop import CLIENTS, ClientTest, requires, works
+from interop import CLIENTS, ClientTest, main, requires, works
 
 
 @requires(works("node", "-e", "require('memcached')"), "npm's module memcached (see NODE_PATH)")

@@ -1,7 +1,6 @@
 """Perl's clients against a pair: Cache::Memcached, and Cache::Memcached::Fast, which is in C."""
 
-from harness import main
-from interop import CLIENTS, ClientTest, requires, works
+from interop import CLIENTS, ClientTest, main, requires, works
 
 
 @requires(works("perl", "-MCache::Memcached", "-e", "1"), "libcache-memcached-perl")

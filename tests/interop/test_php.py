@@ -1,7 +1,6 @@
 """PHP's clients against a pair: the extensions memcached, on libmemcached, and memcache."""
 
-from harness import main
-from interop import CLIENTS, ClientTest, requires, works
+from interop import CLIENTS, ClientTest, main, requires, works
 
 
 @requires(works("php", "-r", "exit(class_exists('Memcached') ? 0 : 1);"), "php-memcached")

@@ -2,8 +2,7 @@
 
 import sys
 
-from harness import main
-from interop import CLIENTS, ClientTest, requires, works
+from interop import CLIENTS, ClientTest, main, requires, works
 
 
 @requires(works(sys.executable, "-c", "import pylibmc"), "python3-pylibmc")

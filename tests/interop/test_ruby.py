@@ -4,8 +4,7 @@ Older ones, Debian 12's among them, speak the binary protocol only, and so does 
 before 5. RUBYLIB=.../dalli/lib names another one than what is installed.
 """
 
-from harness import main
-from interop import CLIENTS, ClientTest, requires, works
+from interop import CLIENTS, ClientTest, main, requires, works
 
 HAS_META = "require 'dalli'; exit(Gem::Version.new(Dalli::VERSION) >= Gem::Version.new('3.2'))"
 

@@ -130,9 +130,9 @@ static void exercise_many(memcached_st* mc) {
   int good = 0;
   while (memcached_fetch_result(mc, &result, &rc) != NULL) {
     const size_t length = memcached_result_key_length(&result);
-    good += length == memcached_result_length(&result) &&
-            memcmp(memcached_result_key_value(&result), memcached_result_value(&result), length) ==
-                0;
+    good +=
+        length == memcached_result_length(&result) &&
+        memcmp(memcached_result_key_value(&result), memcached_result_value(&result), length) == 0;
   }
   memcached_result_free(&result);
   check("what mget found", good == many);
@@ -158,8 +158,7 @@ static void exercise_cas(memcached_st* mc) {
   const uint64_t unique = unique_of(mc, "k2");
   check("gets", unique != 0);
   returns("cas", memcached_cas(mc, "k2", 2, "w", 1, 0, 42, unique), MEMCACHED_SUCCESS);
-  returns("cas too late", memcached_cas(mc, "k2", 2, "q", 1, 0, 42, unique),
-          MEMCACHED_DATA_EXISTS);
+  returns("cas too late", memcached_cas(mc, "k2", 2, "q", 1, 0, 42, unique), MEMCACHED_DATA_EXISTS);
   returns("cas of nothing", memcached_cas(mc, "none", 4, "q", 1, 0, 42, unique),
           MEMCACHED_NOTFOUND);
   memcached_behavior_set(mc, MEMCACHED_BEHAVIOR_SUPPORT_CAS, 0);

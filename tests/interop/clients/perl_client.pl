@@ -129,7 +129,8 @@ sub failover {
         $set = sub { $mc->set(@_) };
     }
     for my $i (0 .. KEYS - 1) {
-        holds('stores before the failover', 0) unless again(sub { $set->("f$i", "v$i") ? 1 : 0 }, 1);
+        my $stored = again(sub { $set->("f$i", "v$i") ? 1 : 0 }, 1);
+        holds('stores before the failover', 0) unless $stored;
     }
     $repeated = 0;
     print "stored\n";

@@ -1,5 +1,6 @@
 <?php
-// PHP's extensions memcached (libmemcached) and memcache: what it does and prints, see ../interop.py.
+// PHP's extensions memcached (libmemcached) and memcache: what it does and prints, see
+// ../interop.py.
 // Usage: php_client.php CLASS exercise HOST PORT | CLASS failover HOST PORT PORT
 const BIG = (1 << 20) - 1024;
 const KEYS = 100;
@@ -14,7 +15,8 @@ function check(string $what, $got, $wanted = true): void
         return;
     }
     ++$failures;
-    printf("fail %s: %.100s, not %.100s\n", $what, var_export($got, true), var_export($wanted, true));
+    $shown = array_map(fn ($value) => var_export($value, true), [$got, $wanted]);
+    printf("fail %s: %.100s, not %.100s\n", $what, ...$shown);
 }
 
 function eventually(string $what, callable $condition): void
