@@ -80,15 +80,23 @@ void session::resume() {
   advance();
 }
 
+// Writes once, what the socket takes. One piece is the rule, and the room for many costs more to
+// set up than all else here.
+std::size_t session::write(error_code& ec) {
+  std::array<std::string_view, 2> few;
+  if (connection_.output(few) == 1) return socket_.write_some(asio::buffer(few.front()), ec);
+  std::array<std::string_view, pieces_max> pieces;
+  std::array<asio::const_buffer, pieces_max> buffers;
+  const std::size_t count = connection_.output(pieces);
+  for (std::size_t i = 0; i < count; ++i) buffers[i] = asio::buffer(pieces[i]);
+  return socket_.write_some(std::span(buffers).first(count), ec);
+}
+
 // Sends what there is and waits for whatever comes next.
 void session::advance() {
   while (connection_.has_output()) {
-    std::array<std::string_view, pieces_max> pieces;
-    std::array<asio::const_buffer, pieces_max> buffers;
-    const std::size_t count = connection_.output(pieces);
-    for (std::size_t i = 0; i < count; ++i) buffers[i] = asio::buffer(pieces[i]);
     error_code ec;
-    const std::size_t n = socket_.write_some(std::span(buffers).first(count), ec);
+    const std::size_t n = write(ec);
     if (ec == asio::error::would_block)
       return socket_.async_wait(tcp_socket::wait_write, then(&session::advance));
     if (ec) return close("the connection is broken");

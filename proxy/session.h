@@ -45,6 +45,7 @@ class session : public std::enable_shared_from_this<session> {
   auto then(void (session::*next)());
   void received(error_code ec, std::size_t n);
   void resume();
+  std::size_t write(error_code& ec);
   void advance();
 
   worker& owner_;
