@@ -62,7 +62,8 @@ class worker {
   const std::atomic<bool>& serving_;
   const service::connection_limits limits_;
   service::worker_statistics statistics_;
-  asio::io_context context_{1};
+  // Sockets and timers are this thread's, calls come in by post(): only those need Asio's locks.
+  asio::io_context context_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
   work_guard work_{context_.get_executor()};
   // Guards the set for describe_sessions; changes are this thread's, so it reads without.
   mutable std::mutex sessions_mutex_;
