@@ -99,9 +99,8 @@ bool segment_log::open(log_id log, std::uint32_t stores, std::uint32_t now) noex
     l.oldest = number;
     l.scanned = 0;
   } else {
-    segment& before = segments_[l.newest];
-    before.newer = number;
-    before.open = false;
+    segments_[l.newest].newer = number;
+    close(l.newest);
   }
   l.newest = number;
   return true;
@@ -113,7 +112,7 @@ bool segment_log::open_refill(std::uint32_t victim) noexcept {
   ASAN_UNPOISON_MEMORY_REGION(record_at(number, 0), segment_bytes());
   segment& from = segments_[victim];
   log_state& l = logs_[from.log];
-  if (l.refill != no_segment) segments_[l.refill].open = false;
+  if (l.refill != no_segment) close(l.refill);
   l.refill = number;
   segments_[number] = segment{.newer = victim,
                               .older = from.older,
@@ -132,7 +131,14 @@ record* segment_log::append_to(std::uint32_t number, std::size_t bytes) noexcept
   record* const r = record_at(number, s.used);
   s.used += static_cast<std::uint32_t>(bytes);
   used_bytes_ += bytes;
+  open_bytes_ += bytes;
   return r;
+}
+
+void segment_log::close(std::uint32_t number) noexcept {
+  segment& s = segments_[number];
+  if (s.open) open_bytes_ -= s.used;
+  s.open = false;
 }
 
 void segment_log::add(const record& r) noexcept {
@@ -174,6 +180,7 @@ bool segment_log::settle(std::uint32_t number) noexcept {
   segment& s = segments_[number];
   if (s.live != 0) return false;
   used_bytes_ -= s.used;
+  close(number);
   unlink(number);
   s = {};
   free_.push_back(number);
@@ -229,7 +236,7 @@ std::uint32_t segment_log::deadest() const noexcept {
 
 bool segment_log::consistent() const {
   std::vector<log_state> counted(log_count);
-  std::uint64_t used = 0, live = 0;
+  std::uint64_t used = 0, live = 0, open = 0;
   for (log_id log = 0; log < log_count; ++log) {
     std::uint32_t before = no_segment;
     for (std::uint32_t n = logs_[log].oldest; n != no_segment; n = segments_[n].newer) {
@@ -254,13 +261,14 @@ bool segment_log::consistent() const {
       counted[log].bytes += segment_live + segment_large;
       used += s.used;
       live += s.live;
+      if (s.open) open += s.used;
       before = n;
     }
     if (logs_[log].newest != before || counted[log].bytes != logs_[log].bytes ||
         counted[log].items != logs_[log].items)
       return false;
   }
-  return used == used_bytes_ && live == live_bytes_;
+  return used == used_bytes_ && live == live_bytes_ && open == open_bytes_;
 }
 
 }  // namespace tandem::engine

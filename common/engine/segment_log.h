@@ -129,6 +129,8 @@ class segment_log {
   // Bytes in use by no record, in segments that are.
   std::uint64_t dead_bytes() const noexcept { return used_bytes_ - live_bytes_; }
   std::uint64_t used_bytes() const noexcept { return used_bytes_; }
+  // Bytes appended to the segments that are open.
+  std::uint64_t open_bytes() const noexcept { return open_bytes_; }
   // Bytes of the large values that records refer to.
   std::uint64_t large_bytes() const noexcept { return large_bytes_; }
   // The closed segment with most dead bytes; no_segment: none has any.
@@ -140,6 +142,7 @@ class segment_log {
   bool has_room(std::uint32_t number, std::size_t bytes) const noexcept;
   record* append_to(std::uint32_t number, std::size_t bytes) noexcept;
   std::uint32_t take_slot() noexcept;
+  void close(std::uint32_t number) noexcept;
   void unlink(std::uint32_t number) noexcept;
 
   unsigned shift_;  // segment_bytes() is 1 << shift_
@@ -148,7 +151,7 @@ class segment_log {
   std::vector<std::uint32_t> free_;  // slots that are memory and in no log
   std::vector<std::uint32_t> cold_;  // slots given back to the kernel
   std::array<log_state, log_count> logs_;
-  std::uint64_t used_bytes_ = 0, live_bytes_ = 0, large_bytes_ = 0;
+  std::uint64_t used_bytes_ = 0, live_bytes_ = 0, large_bytes_ = 0, open_bytes_ = 0;
 };
 
 }  // namespace tandem::engine

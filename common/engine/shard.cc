@@ -116,6 +116,10 @@ bool shard::extend_large(large_value& value, instant now) {
 // `value` gets the memory of its first `upto` bytes.
 bool shard::grant(large_value& value, std::size_t upto, instant now) {
   const std::size_t bytes = value.growth(upto);
+  if (bytes > large_->warm_bytes()) {
+    large_claim_ = log_.segment_bytes();
+    work_ahead(bytes, now);
+  }
   return (bytes == 0 || make_room(need::pages, bytes, now)) && value.grant(upto);
 }
 
@@ -177,6 +181,7 @@ store_status shard::put(std::uint64_t hash, std::string_view key, const item_met
   const bool is_value = meta.kind == item_kind::value;
   const std::uint32_t seconds = unix_seconds(now.wall);
   ++stores_;
+  large_claim_ -= std::min(large_claim_, bytes);
   work_ahead(bytes, now);
   const bool remembered = is_value && index_.take_ghost(hash);
   if (remembered) ++counted_.ghost_hits;

@@ -26,8 +26,8 @@
 // The band to take from is the one with the largest age of its oldest x the root of its mean size.
 // Before anything living is evicted, what has expired is taken (each segment knows when a good part
 // of it will have), and when a tenth of the log is dead (overwritten, deleted), the deadest segment
-// is compacted. A store does some of this work ahead, in proportion to its size, so no single one
-// has to do much.
+// is compacted. Each store does some of this work ahead, the more the fuller the open segments are,
+// so that none has to free a whole segment under the lock.
 #pragma once
 
 #include <cstdint>
@@ -115,7 +115,7 @@ class shard {
   // nothing left to evict or no memory.
   large_ref reserve_large(std::size_t size, instant now);
   bool extend_large(large_value& value, instant now);
-  static constexpr std::size_t large_step = std::size_t{64} << 10;
+  static constexpr std::size_t large_step = std::size_t{32} << 10;
   // True if key + value of these sizes pass item_size_max: with the default of 1 MiB a value of
   // 1048300 bytes does and one of 1048576 does not.
   bool fits(std::size_t key_size, std::size_t value_size) const noexcept;
@@ -177,11 +177,14 @@ class shard {
   void walk(cursor& at, unsigned budget, const std::function<void(const item_view&)>& visit) const;
 
   // --- memory and statistics ---------------------------------------------------------------
-  // These evict what is over the limit then. Without eviction, or when readers hold more than the
-  // limit, the shard stays over it and refuses what needs memory.
-  void set_limit(std::size_t memory_bytes, instant now);
+  // A lower limit is come to in bounded steps: each call evicts some of what is over it and sets
+  // the limit that was reached; true: that is the one asked for. Without eviction, or when readers
+  // hold more than the limit, it is in force although more is used, and what needs memory is
+  // refused.
+  bool set_limit(std::size_t memory_bytes, instant now);
   void set_item_size_max(std::size_t bytes) noexcept { limits_.item_size_max = bytes; }
-  void set_extra_bytes(std::size_t bytes, instant now);  // the owner's (journal)
+  // What the owner uses (journal). Evicts what is over the limit then.
+  void set_extra_bytes(std::size_t bytes, instant now);
   std::size_t used_bytes() const noexcept;
   const shard_limits& limits() const noexcept { return limits_; }
   // Of the log's segments; a shard of less than some 16 of them does badly.
@@ -192,6 +195,9 @@ class shard {
   bool consistent() const;
 
  private:
+  // How far the eviction may be ahead with sparing what was read (evict_from()).
+  static constexpr unsigned spared_max = 8192;
+
   // Where a sweep through a segment stands.
   struct sweep {
     std::uint32_t segment = no_segment;
@@ -227,18 +233,21 @@ class shard {
 
   // Making room.
   std::size_t fixed_bytes() const noexcept;
+  std::size_t held_back() const noexcept;
+  bool can_free(std::size_t bytes) const noexcept;
   enum class need : std::uint8_t { segment, pages, index };
   bool make_room(need what, std::size_t bytes, instant now);
-  bool free_some(std::size_t budget, instant now);
+  std::size_t free_some(std::size_t budget, instant now);
+  std::size_t ready_bytes() const noexcept;
   void work_ahead(std::size_t bytes, instant now);
   void settle(instant now);
   log_id eviction_choice() const noexcept;
   double age_of_oldest(const segment_log::log_state& log) const noexcept;
-  void evict_from(log_id log, std::size_t budget, instant now);
-  bool compact(std::size_t budget);
+  std::size_t evict_from(log_id log, std::size_t budget, instant now);
+  std::size_t compact(std::size_t budget);
   bool begin_copies(std::uint32_t victim, log_id to) noexcept;
   record* move(std::uint64_t hash, record* r, record* to) noexcept;
-  bool reclaim_due(unsigned budget, instant now);
+  std::size_t reclaim_due(unsigned budget, instant now);
   void plan_expiry(std::uint32_t number, std::uint32_t now) noexcept;
   void note_expiry(const record& r, std::uint32_t now) noexcept;
   record* next_record(sweep& at) const noexcept;
@@ -254,11 +263,14 @@ class shard {
   page_pool_ref large_;
   version flushed_;
   std::size_t extra_bytes_ = 0;
-  instant latest_{};          // of the last call that was given the time
-  std::uint32_t stores_ = 0;  // the age of segments is counted in these
-  unsigned spared_ = 0;       // records the eviction passed over since it last dropped one
+  instant latest_{};                 // of the last call that was given the time
+  std::uint32_t stores_ = 0;         // the age of segments is counted in these
+  unsigned may_spare_ = spared_max;  // records that were read, before the eviction drops one
+  std::size_t large_claim_ = 0;  // memory to be ready for pages: some while they are being taken
   log_id last_evicted_ = log_count;
-  bool borrowed_ = false;  // a sweep took the segment held back and has not freed one yet
+  bool borrowed_ = false;          // a sweep took the segment held back and has not freed one yet
+  bool lent_ = false;              // the same of a compaction, whatever was free when it began
+  std::size_t swept_in_vain_ = 0;  // bytes looked at for expired ones since a segment became free
   sweep compacting_, expiring_, confirming_;
   std::uint32_t next_due_ = never;  // no segment is due before
   std::uint32_t due_from_ = 0;      // the segment that was due last

@@ -1,6 +1,7 @@
 // The shard's second half: what leaves it, and how room is made.
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -12,9 +13,15 @@ namespace tandem::engine {
 
 namespace {
 
-// How many records the eviction spares in a row before it takes one that was read: when everything
-// was it would go round the whole shard, under the lock.
-constexpr unsigned spared_max = 1024;
+// How many records the eviction spares, because they were read, for each that it drops. When
+// everything was read it would go round the whole shard else.
+constexpr unsigned spared_per_drop = 8;
+// What a call may use besides what it appends: an index page, a chunk of the owner's.
+constexpr std::size_t margin_bytes = std::size_t{32} << 10;
+// Bytes of records that one call looks at to be ahead: some thousand of the smallest.
+constexpr std::size_t work_bytes_max = std::size_t{128} << 10;
+// Tombstones that one call drops for being too many.
+constexpr unsigned tombstones_dropped_max = 64;
 // Records that a sweep looks at in one go, their index buckets prefetched.
 constexpr unsigned batch_max = 16;
 // The share of its band that the small log may fill before it is taken from.
@@ -23,6 +30,14 @@ constexpr unsigned small_share = 10;
 constexpr unsigned dead_share = 12;
 // A segment is worth a sweep when this part of it has expired.
 constexpr unsigned due_share = 16;
+
+// The step of a histogram of times that `seconds` fall into: each 1/16 of its power of two.
+constexpr std::size_t time_step(std::uint32_t seconds) {
+  if (seconds < 16) return seconds;
+  const auto power = static_cast<unsigned>(std::bit_width(seconds)) - 5;
+  return std::size_t{16} * power + (seconds >> power);
+}
+constexpr std::size_t time_steps = time_step(UINT32_MAX) + 1;
 
 }  // namespace
 
@@ -33,7 +48,8 @@ void shard::retire(record* r) noexcept {
   r->dead = 1;
   const std::uint32_t number = log_.segment_of(r);
   if (!log_.settle(number)) return;
-  borrowed_ = false;
+  borrowed_ = lent_ = false;
+  swept_in_vain_ = 0;
   for (sweep* at : {&compacting_, &expiring_, &confirming_})
     if (at->segment == number) *at = {};
 }
@@ -94,7 +110,7 @@ record* shard::oldest_tombstone() noexcept {
 
 void shard::cap_tombstones() noexcept {
   const std::size_t cap = limits_.memory_bytes / 100 * limits_.tombstone_percent;
-  while (log_.log(tombstone_log).bytes > cap) {
+  for (unsigned n = 0; n < tombstones_dropped_max && log_.log(tombstone_log).bytes > cap; ++n) {
     record* r = oldest_tombstone();
     give_up(hash_key(r->key()), r);
   }
@@ -131,13 +147,28 @@ std::size_t shard::used_bytes() const noexcept {
          large_->used_bytes() + large_->warm_bytes() + extra_bytes_;
 }
 
+// What a sweep is to find for its copies. While a compaction is under way it has it, and is about
+// to give it back; where nothing may be evicted it might need a second one.
+std::size_t shard::held_back() const noexcept {
+  return lent_ && limits_.evict ? 0 : log_.segment_bytes();
+}
+
+// Whether `bytes` could be had if everything was evicted: readers and writers may hold so much that
+// nothing should be.
+bool shard::can_free(std::size_t bytes) const noexcept {
+  const std::size_t large = large_->used_bytes();
+  const std::size_t held = large - std::min<std::size_t>(large, log_.large_bytes());
+  return fixed_bytes() + held + log_.segment_bytes() + bytes + log_.log(tombstone_log).bytes <=
+         limits_.memory_bytes;
+}
+
 // Sees to it that a segment can be opened, or `bytes` more of the index or of pages for large
 // values be taken, and the segment held back is still there.
 bool shard::make_room(need what, std::size_t bytes, instant now) {
-  const std::size_t held_back = log_.segment_bytes();
   for (;;) {
     if (index_.sparse()) index_.merge_next();
-    std::size_t wanted = held_back;
+    // The index grows by little at a time, which an eviction can do without.
+    std::size_t wanted = what == need::index && limits_.evict ? 0 : held_back();
     if (what == need::segment)
       wanted += log_.growth();
     else if (what == need::index)
@@ -146,20 +177,14 @@ bool shard::make_room(need what, std::size_t bytes, instant now) {
       wanted += bytes - std::min(bytes, large_->warm_bytes());
     const std::size_t used = used_bytes();
     if (used + wanted <= limits_.memory_bytes) return true;
-    // What is free but of the other kind changes kinds; a little of it is left, or it would do so
+    // What is free but of the other kind changes kinds; some warm pages are left, or it would do so
     // for ever.
     const std::size_t over = used + wanted - limits_.memory_bytes;
-    if (log_.free_segments() > 1 && log_.release_one()) continue;
+    if (log_.release_one()) continue;
     const std::size_t warm_kept = what == need::pages ? bytes : log_.segment_bytes();
     if (large_->warm_bytes() > warm_kept && large_->trim(over) != 0) continue;
-    // When readers and writers hold so much that nothing we evict would do, evict nothing.
-    const std::size_t large = large_->used_bytes();
-    const std::size_t held = large - std::min<std::size_t>(large, log_.large_bytes());
-    if (fixed_bytes() + held + held_back + bytes + log_.log(tombstone_log).bytes >
-        limits_.memory_bytes)
-      return false;
-    if (free_some(1024, now)) continue;
-    if (what != need::segment && log_.release_one()) continue;
+    if (!can_free(bytes)) return false;
+    if (free_some(1024, now) != 0) continue;
     if (large_->trim(over) != 0) continue;
     if (!index_.sparse()) return false;
     const std::size_t before = index_.bytes();
@@ -173,32 +198,55 @@ void shard::settle(instant now) {
   (void)make_room(need::index, 0, now);
 }
 
-// When the next segment would have to be made room for, some of that work.
-void shard::work_ahead(std::size_t bytes, instant now) {
-  // Warm pages can be turned into a segment (make_room()).
+// Memory under the limit that segments, or pages, could be made of at once; in whole segments.
+std::size_t shard::ready_bytes() const noexcept {
   const std::size_t warm = large_->warm_bytes();
-  const std::size_t used = used_bytes() - (warm > log_.segment_bytes() ? warm : 0);
-  if (used + log_.segment_bytes() + log_.growth() <= limits_.memory_bytes) return;
-  free_some(2 * bytes + 64, now);
+  const std::size_t free = log_.free_segments() * log_.segment_bytes() +
+                           (warm > log_.segment_bytes() ? warm : 0);  // as make_room() has it
+  const std::size_t kept = used_bytes() - free + held_back();
+  const std::size_t ready = limits_.memory_bytes - std::min(limits_.memory_bytes, kept);
+  return ready - ready % log_.segment_bytes();
 }
 
-// A step of whatever frees memory best, of about `budget` bytes of records. False: there is nothing
-// that could be freed.
-bool shard::free_some(std::size_t budget, instant now) {
-  if (reclaim_due(batch_max, now)) return true;
+// A log whose open segment is filled by half is to have half of its next one ready: frees some if
+// it is not, the more the further behind, so that no call has to free a whole segment.
+void shard::work_ahead(std::size_t bytes, instant now) {
+  const std::size_t claimed = log_.open_bytes() + large_claim_ + margin_bytes;
+  std::size_t ready = ready_bytes();
+  if (ready >= claimed || !can_free(bytes)) return;
+  const std::size_t behind = 16 * (claimed - ready) / log_.segment_bytes();
+  const std::size_t budget = std::min((2 * bytes + 64) * (1 + behind), work_bytes_max);
+  for (std::size_t seen = 0; seen < budget && ready < claimed; ready = ready_bytes()) {
+    const std::size_t step = free_some(budget - seen, now);
+    if (step == 0) return;
+    seen += step;
+  }
+}
+
+// A step of whatever frees memory best; returns about how many bytes of records it looked at, some
+// `budget` at most. 0: there is nothing that could be freed.
+std::size_t shard::free_some(std::size_t budget, instant now) {
+  // What has expired goes first, but it may be a little of every segment and then empties none.
+  if (swept_in_vain_ < log_.segment_bytes()) {
+    const std::size_t seen = reclaim_due(batch_max, now);
+    swept_in_vain_ += seen;
+    if (seen != 0) return seen;
+  }
   // What has begun to copy goes on until it has given back the segment that was held back.
   const bool go_on_evicting =
       borrowed_ && last_evicted_ != log_count && log_.log(last_evicted_).items != 0;
   const bool many_dead = log_.dead_bytes() > log_.used_bytes() / dead_share &&
                          log_.dead_bytes() > 2 * log_.segment_bytes();
   if (compacting_.segment != no_segment || (many_dead && !go_on_evicting))
-    if (compact(budget)) return true;
-  if (!limits_.evict) return log_.dead_bytes() >= log_.segment_bytes() && compact(budget);
+    if (const std::size_t seen = compact(budget)) return seen;
+  if (!limits_.evict) {
+    const std::size_t seen = log_.dead_bytes() >= log_.segment_bytes() ? compact(budget) : 0;
+    return seen != 0 ? seen : reclaim_due(batch_max, now);
+  }
   const log_id log = go_on_evicting ? last_evicted_ : eviction_choice();
   if (log == log_count) return compact(budget);
-  evict_from(log, budget, now);
   last_evicted_ = log;
-  return true;
+  return evict_from(log, budget, now);
 }
 
 // How many stores ago the record was put there that the eviction would look at next: between the
@@ -235,13 +283,14 @@ log_id shard::eviction_choice() const noexcept {
   return best;
 }
 
-void shard::evict_from(log_id log, std::size_t budget, instant now) {
+std::size_t shard::evict_from(log_id log, std::size_t budget, instant now) {
   std::array<record*, batch_max> batch;
   std::array<std::uint64_t, batch_max> hashes;
   unsigned count = 0;
+  std::size_t seen = 0;
   const segment_log::log_state& l = log_.log(log);
   sweep at{l.oldest, l.scanned};
-  for (std::size_t seen = 0; count < batch_max && seen < budget;) {
+  while (count < batch_max && seen < budget) {
     record* const r = next_record(at);
     if (r == nullptr) break;
     seen += r->bytes() + r->large_bytes();
@@ -258,20 +307,21 @@ void shard::evict_from(log_id log, std::size_t budget, instant now) {
     }
     // A value that a reader holds is in use, and gives no memory back.
     const bool in_use = r->frequency != 0 || (r->has_large && r->large()->shared());
-    if (in_use && spared_ < spared_max) {
-      ++spared_;
+    if (in_use && may_spare_ != 0) {
       const unsigned left = r->frequency == 0 ? 0 : r->frequency - 1U;
       const log_id to = main_log(band_of(log));
       if (log_.fits(to, r->bytes()) || begin_copies(no_segment, to)) {
         record* const moved = move(hashes[i], r, log_.append(to, r->bytes()));
         moved->frequency = is_main(log) ? left & 3U : 0;
         counted_.moved_bytes += moved->bytes();
+        --may_spare_;
         continue;
       }
     }
-    spared_ = 0;
+    may_spare_ = std::min(may_spare_ + spared_per_drop, spared_max);
     give_up(hashes[i], r);
   }
+  return seen + 1;
 }
 
 // Opens a segment for what a sweep copies: at the end of log `to` or, if that is none, in front of
@@ -283,6 +333,7 @@ bool shard::begin_copies(std::uint32_t victim, log_id to) noexcept {
   if (to == log_count) {
     const std::uint32_t closed = log_.log(log_[victim].log).refill;
     if (!log_.open_refill(victim)) return false;
+    lent_ = true;
     if (closed != no_segment) plan_expiry(closed, now);
   } else if (!begin_segment(to, now)) {
     return false;
@@ -302,34 +353,36 @@ record* shard::move(std::uint64_t hash, record* r, record* to) noexcept {
   return to;
 }
 
-// Goes on with, or begins, moving what lives out of the deadest segment. False: there is none.
-bool shard::compact(std::size_t budget) {
+// Goes on with, or begins, moving what lives out of the deadest segment. Returns how many bytes it
+// moved, at least 1; 0: there is none.
+std::size_t shard::compact(std::size_t budget) {
   if (compacting_.segment == no_segment) compacting_ = {log_.deadest(), 0};
   const std::uint32_t number = compacting_.segment;
-  if (number == no_segment) return false;
-  for (std::size_t seen = 0; seen < budget && compacting_.segment == number;) {
+  if (number == no_segment) return 0;
+  std::size_t seen = 0;
+  while (seen < budget && compacting_.segment == number) {
     sweep next = compacting_;
     record* const r = next_record(next);
     if (r == nullptr) break;
     const std::size_t bytes = r->bytes();
     const log_id log = log_[number].log;
-    if (!log_.refill_fits(log, bytes) && !begin_copies(number, log_count)) return false;
+    if (!log_.refill_fits(log, bytes) && !begin_copies(number, log_count)) return 0;
     move(hash_key(r->key()), r, log_.refill(log, bytes));
     if (compacting_.segment == number) compacting_ = next;
     counted_.compacted_bytes += bytes;
     seen += bytes;
   }
-  return true;
+  return std::max<std::size_t>(seen, 1);
 }
 
 // --- expiry --------------------------------------------------------------------------------
 
-// Looks at up to `budget` records of a segment that is due, and removes the dead among them. False:
-// no segment is due.
-bool shard::reclaim_due(unsigned budget, instant now) {
+// Looks at up to `budget` records of a segment that is due, and removes the dead among them.
+// Returns how many bytes of it that were, at least 1; 0: no segment is due.
+std::size_t shard::reclaim_due(unsigned budget, instant now) {
   const std::uint32_t seconds = unix_seconds(now.wall);
   if (expiring_.segment == no_segment) {
-    if (next_due_ > seconds) return false;
+    if (next_due_ > seconds) return 0;
     std::uint32_t earliest = never;
     for (std::uint32_t n = 0; n < log_.segment_count(); ++n) {
       due_from_ = due_from_ + 1 < log_.segment_count() ? due_from_ + 1 : 0;
@@ -340,53 +393,54 @@ bool shard::reclaim_due(unsigned budget, instant now) {
     }
     if (earliest > seconds) {
       next_due_ = earliest;
-      return false;
+      return 0;
     }
     expiring_ = {due_from_, 0};
   }
   const std::uint32_t number = expiring_.segment;
-  for (unsigned n = 0; n < budget; ++n) {
+  std::size_t seen = 1;
+  for (unsigned n = 0; n < budget && expiring_.segment != no_segment; ++n) {
     record* const r = next_record(expiring_);
     if (r == nullptr) {
       expiring_ = {};
       plan_expiry(number, seconds);
-      return true;
+      break;
     }
+    seen += r->bytes();
     if (is_dead(*r, now)) reclaim(hash_key(r->key()), r, now);
-    if (expiring_.segment == no_segment) return true;  // that was its last
   }
-  return true;
+  return seen;
 }
 
-// Finds out when the next good part of a segment will have expired.
+// Finds out when the next good part of a segment will have expired: in one pass, by a histogram of
+// the times that are left, in steps of a sixteenth of each.
 void shard::plan_expiry(std::uint32_t number, std::uint32_t now) noexcept {
   segment& s = log_[number];
   s.due = never;
   s.early_bytes = s.early_until = 0;
   if (s.log >= tombstone_log) return;
-  std::uint32_t first = never, last = 0;
-  std::uint64_t total = 0, expiring = 0;
+  struct step {
+    std::uint64_t bytes = 0;
+    std::uint32_t last = 0;
+  };
+  std::array<step, time_steps> histogram{};
+  std::uint64_t expiring = 0;
   for (sweep at{number, 0}; const record* r = next_record(at);) {
-    const std::uint64_t bytes = r->bytes() + r->large_bytes();
-    total += bytes;
     if (r->exptime == 0) continue;
+    const std::uint64_t bytes = r->bytes() + r->large_bytes();
+    step& into = histogram[time_step(r->exptime - std::min(now, r->exptime))];
+    into.bytes += bytes;
+    into.last = std::max(into.last, r->exptime);
     expiring += bytes;
-    first = std::min(first, r->exptime);
-    last = std::max(last, r->exptime);
   }
-  if (expiring * due_share < total || expiring == 0) return;
-  // By a histogram of its expiries: the time at which the first share of its bytes is gone.
-  std::array<std::uint64_t, 64> histogram{};
-  const std::uint64_t width = (std::uint64_t{last} - first) / histogram.size() + 1;
-  for (sweep at{number, 0}; const record* r = next_record(at);)
-    if (r->exptime != 0) histogram[(r->exptime - first) / width] += r->bytes() + r->large_bytes();
-  std::uint64_t gone = 0, end = first;
-  for (const std::uint64_t bytes : histogram) {
-    gone += bytes;
-    end += width;
-    if (gone * due_share >= total) break;
+  if (expiring == 0 || expiring * due_share < s.live + s.live_large) return;
+  std::uint64_t gone = 0;
+  for (const step& each : histogram) {
+    gone += each.bytes;
+    if (gone * due_share < s.live + s.live_large) continue;
+    s.due = std::max(each.last, now + 1);
+    break;
   }
-  s.due = std::max(static_cast<std::uint32_t>(std::min<std::uint64_t>(end - 1, last)), now + 1);
   next_due_ = std::min(next_due_, s.due);
 }
 
@@ -412,16 +466,31 @@ void shard::note_expiry(const record& r, std::uint32_t now) noexcept {
 bool shard::housekeep(unsigned budget, instant now, version confirmed_tombstones) {
   latest_ = now;
   drop_confirmed(budget, confirmed_tombstones);
-  const bool more = reclaim_due(budget, now);
+  cap_tombstones();
+  const bool more = reclaim_due(budget, now) != 0;
+  work_ahead(budget, now);
   for (unsigned n = 0; n < budget / 16 + 1 && index_.sparse(); ++n) index_.merge_next();
   return more;
 }
 
-void shard::set_limit(std::size_t memory_bytes, instant now) {
+bool shard::set_limit(std::size_t memory_bytes, instant now) {
   latest_ = now;
-  limits_.memory_bytes = memory_bytes;
+  bool more = true;
+  for (std::size_t seen = 0; seen < work_bytes_max && more;) {
+    const std::size_t used = used_bytes() + held_back();
+    if (used <= memory_bytes) break;
+    if (index_.sparse()) index_.merge_next();
+    // What is not in use goes at once.
+    if (log_.release_one() || large_->trim(used - memory_bytes) != 0) continue;
+    const std::size_t step = free_some(work_bytes_max, now);
+    more = step != 0;
+    seen += step;
+  }
+  limits_.memory_bytes =
+      more ? std::max(memory_bytes, std::min(limits_.memory_bytes, used_bytes() + held_back()))
+           : memory_bytes;
   cap_tombstones();
-  settle(now);
+  return limits_.memory_bytes == memory_bytes;
 }
 
 void shard::set_extra_bytes(std::size_t bytes, instant now) {

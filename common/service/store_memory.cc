@@ -17,9 +17,6 @@ constexpr std::size_t highest_share = 64;
 constexpr std::size_t shard_bytes_min = std::size_t{1} << 20;
 constexpr std::size_t largest_items = 3;  // that a shard has room for, as shard_count_for() sees to
 
-// What one step takes off a shard's limit: at most some ten thousand of the smallest items, or a
-// segment of them.
-constexpr std::size_t step_bytes = std::size_t{256} << 10;
 constexpr std::size_t steps_max = 64;           // per call, but at least one a shard
 constexpr std::size_t steps_per_shard_max = 8;  // per call
 
@@ -52,11 +49,7 @@ void store::follow_memory_limit(instant now) {
     for (std::size_t step = 0; step < steps; ++step) {
       const std::lock_guard guard(p->mutex);
       const std::size_t share = memory_limit() / partitions_.size();
-      const std::size_t limit = p->items.limits().memory_bytes;
-      if (limit == share) break;
-      // What is not in use goes at once.
-      const std::size_t held = std::min(limit, p->items.used_bytes() + segment_bytes());
-      p->items.set_limit(std::max(share, held - std::min(held, step_bytes)), now);
+      if (p->items.limits().memory_bytes == share || p->items.set_limit(share, now)) break;
     }
   }
 }

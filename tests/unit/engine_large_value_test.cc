@@ -192,6 +192,7 @@ TEST_CASE("when readers hold too much nothing is evicted in vain") {
   shard s({.memory_bytes = 1 << 20});
   std::vector<large_ref> reserved;
   for (int n = 0; n < 10; ++n) reserved.push_back(reserve(s, 98'304));
+  reserved.push_back(reserve(s, 8192));
   const item_meta meta{.stored = version(1)};
   REQUIRE(s.store(hash_key("small"), "small", meta, "value", noon) == store_status::stored);
   REQUIRE_FALSE(reserve(s, 200'000));

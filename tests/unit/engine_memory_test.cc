@@ -181,7 +181,7 @@ TEST_CASE("a raised limit is used") {
     return s.statistics().items;
   };
   const std::uint64_t before = fill();
-  s.set_limit(8 << 20, noon);
+  REQUIRE(s.set_limit(8 << 20, noon));
   REQUIRE(fill() > before * 19 / 10);
   REQUIRE(s.used_bytes() <= 8 << 20);
 }

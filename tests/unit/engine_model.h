@@ -357,7 +357,7 @@ class engine_model {
     extra_ = extra;
     shard_.set_extra_bytes(extra_, now_);
     if (options_.limits.evict && !options_.never_full)
-      shard_.set_limit(options_.limits.memory_bytes * (4 + n % 4) / 4, now_);
+      (void)shard_.set_limit(options_.limits.memory_bytes * (4 + n % 4) / 4, now_);
   }
 
   model_options options_;
