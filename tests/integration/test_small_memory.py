@@ -2,7 +2,6 @@
 
 import random
 
-
 from client import Client
 from harness import HOST, MEBIBYTE, PairTest, eventually, main
 
