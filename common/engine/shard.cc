@@ -181,7 +181,7 @@ store_status shard::put(std::uint64_t hash, std::string_view key, const item_met
   const bool is_value = meta.kind == item_kind::value;
   const std::uint32_t seconds = unix_seconds(now.wall);
   ++stores_;
-  large_claim_ -= std::min(large_claim_, bytes);
+  large_claim_ -= std::min(large_claim_, total);
   work_ahead(bytes, now);
   const bool remembered = is_value && index_.take_ghost(hash);
   if (remembered) ++counted_.ghost_hits;

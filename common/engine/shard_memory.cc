@@ -18,6 +18,8 @@ namespace {
 constexpr unsigned spared_per_drop = 8;
 // What a call may use besides what it appends: an index page, a chunk of the owner's.
 constexpr std::size_t margin_bytes = std::size_t{32} << 10;
+// A segment of this size is freed in no time: what may be used besides needs nothing ready.
+constexpr std::size_t quick_segment_bytes = std::size_t{128} << 10;
 // Bytes of records that one call looks at to be ahead: some thousand of the smallest.
 constexpr std::size_t work_bytes_max = std::size_t{128} << 10;
 // Tombstones that one call drops for being too many.
@@ -211,7 +213,8 @@ std::size_t shard::ready_bytes() const noexcept {
 // A log whose open segment is filled by half is to have half of its next one ready: frees some if
 // it is not, the more the further behind, so that no call has to free a whole segment.
 void shard::work_ahead(std::size_t bytes, instant now) {
-  const std::size_t claimed = log_.open_bytes() + large_claim_ + margin_bytes;
+  std::size_t claimed = log_.open_bytes();
+  if (log_.segment_bytes() > quick_segment_bytes) claimed += large_claim_ + margin_bytes;
   std::size_t ready = ready_bytes();
   if (ready >= claimed || !can_free(bytes)) return;
   const std::size_t behind = 16 * (claimed - ready) / log_.segment_bytes();
