@@ -1,4 +1,4 @@
-// The replies of the classic text protocol, to the byte.
+// The replies of the text protocol, to the byte.
 #pragma once
 
 #include <cstdint>
@@ -35,8 +35,23 @@ constexpr std::string_view not_a_number =
     "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n";
 constexpr std::string_view illegal_slab_id = "CLIENT_ERROR Illegal slab id\r\n";
 constexpr std::string_view detail_usage = "CLIENT_ERROR usage: stats detail on|off|dump\r\n";
+constexpr std::string_view invalid_flag = "CLIENT_ERROR invalid flag\r\n";
+constexpr std::string_view duplicate_flag = "CLIENT_ERROR duplicate flag\r\n";
+constexpr std::string_view invalid_or_duplicate_flag = "CLIENT_ERROR invalid or duplicate flag\r\n";
+constexpr std::string_view too_many_flags = "CLIENT_ERROR options flags are too long\r\n";
+constexpr std::string_view bad_token = "CLIENT_ERROR bad token in command line format\r\n";
+constexpr std::string_view bad_base64_key = "CLIENT_ERROR error decoding key\r\n";
+constexpr std::string_view bad_initial_value = "CLIENT_ERROR invalid numeric initial value\r\n";
+constexpr std::string_view bad_delta_value = "CLIENT_ERROR invalid numeric delta value\r\n";
+constexpr std::string_view bad_set_mode = "CLIENT_ERROR invalid mode for ms M token\r\n";
+constexpr std::string_view bad_arithmetic_mode = "CLIENT_ERROR invalid mode for ma M token\r\n";
+constexpr std::string_view opaque_too_long = "CLIENT_ERROR opaque token too long\r\n";
+constexpr std::string_view meta_noop = "MN\r\n";
+constexpr std::string_view meta_miss = "EN\r\n";
+
 constexpr std::string_view too_large = "SERVER_ERROR object too large for cache\r\n";
 constexpr std::string_view no_room = "SERVER_ERROR out of memory storing object\r\n";
+constexpr std::string_view no_room_for_item = "SERVER_ERROR Out of memory allocating new item\r\n";
 constexpr std::string_view no_room_for_number = "SERVER_ERROR out of memory\r\n";
 constexpr std::string_view no_shutdown = "SERVER_ERROR: shutdown not enabled\r\n";
 constexpr std::string_view memory_limit_too_small =

@@ -1,4 +1,4 @@
-// The command words of the classic text protocol.
+// The command words of the text protocol.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,12 @@ enum class verb : std::uint8_t {
   quit,
   shutdown,
   cache_memlimit,
+  meta_get,         // "mg"
+  meta_set,         // "ms"
+  meta_delete,      // "md"
+  meta_arithmetic,  // "ma"
+  meta_noop,        // "mn"
+  meta_debug,       // "me"
 };
 
 namespace detail {
@@ -56,6 +62,18 @@ constexpr verb find_verb(std::string_view word) noexcept {
   switch (pack(word)) {
     case pack("get"):
       return verb::get;
+    case pack("mg"):
+      return verb::meta_get;
+    case pack("ms"):
+      return verb::meta_set;
+    case pack("md"):
+      return verb::meta_delete;
+    case pack("ma"):
+      return verb::meta_arithmetic;
+    case pack("mn"):
+      return verb::meta_noop;
+    case pack("me"):
+      return verb::meta_debug;
     case pack("gets"):
       return verb::gets;
     case pack("gat"):

@@ -88,7 +88,7 @@ bool connection::wants_close() const noexcept {
 
 std::size_t connection::buffered_bytes() const noexcept {
   const state& s = *state_;
-  return sizeof s + s.in.capacity() + s.out.buffered_bytes() + s.pending_key.capacity();
+  return sizeof s + s.in.capacity() + s.out.buffered_bytes() + s.pending_words.capacity();
 }
 
 }  // namespace tandem::service

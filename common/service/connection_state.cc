@@ -17,6 +17,10 @@ namespace {
 // So many keys of one get count as a request.
 constexpr unsigned keys_per_share = 100;
 
+bool is_retrieval(verb what) {
+  return what == verb::get || what == verb::gets || what == verb::gat || what == verb::gats;
+}
+
 // `line` is whole.
 parsed_line parse(std::string_view line) {
   parsed_line parsed{{protocol::parse_line(line)}, line.size()};
@@ -25,8 +29,8 @@ parsed_line parse(std::string_view line) {
     r.key = {};
     return parsed;
   }
-  if (!r.rest.empty() && r.what != verb::stats) r.key = protocol::token_cursor(r.rest).next();
-  if (!r.key.empty()) r.hash = hash_key(r.key);
+  if (is_retrieval(r.what)) r.key = protocol::token_cursor(r.rest).next();
+  if (!r.key.empty()) r.hash = hash_key(static_cast<const hashed_key&>(command_key(r)).key);
   return parsed;
 }
 
@@ -148,6 +152,7 @@ connection::state::progress connection::state::start(execution& with, const comm
     case verb::append:
     case verb::prepend:
     case verb::cas:
+    case verb::meta_set:
       return start_block(with, r, line_size);
     case verb::quit:
       close();
@@ -162,7 +167,7 @@ connection::state::progress connection::state::start(execution& with, const comm
 connection::state::progress connection::state::start_retrieval(execution& with, const command& r,
                                                                std::size_t line_size) {
   if (r.key.size() == r.rest.size()) {  // a single key
-    retrieve(with, r, r.hashed());
+    retrieve(with, r, {r.key, r.hash});
     out.append(reply::end);
     in.consume(line_size);
     return progress::worked;
@@ -280,10 +285,10 @@ connection::state::progress connection::state::step_swallow() {
 
 // The line is about to leave the buffer.
 void connection::state::remember(const command& r) {
-  pending_key.assign(r.key);
+  pending_words.assign(r.key).append(r.rest);
   pending = r;
-  pending.key = pending_key;
-  pending.rest = {};
+  pending.key = std::string_view(pending_words).substr(0, r.key.size());
+  pending.rest = std::string_view(pending_words).substr(r.key.size());
 }
 
 void connection::state::swallow(std::size_t n, std::string_view then) {

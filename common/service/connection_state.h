@@ -93,7 +93,7 @@ struct connection::state {
   std::size_t offered = 0;  // the size of the last span prepared
 
   command pending;                           // of every stage but line and closed
-  std::string pending_key;                   // its key, where the line is gone
+  std::string pending_words;                 // its key and flags, where the line is gone
   std::size_t keys_begin = 0, keys_end = 0;  // in `in`: the keys still to be answered
   std::size_t keys_line = 0;                 // the size of their line
   engine::large_ref place;

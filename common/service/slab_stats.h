@@ -19,6 +19,7 @@ constexpr unsigned slab_class_of_band(unsigned band) {
 }
 // The class of a stored item. One whose size is within a few bytes of the band's bound may be
 // counted by the engine in the class before.
+unsigned slab_class_of(const engine::item_view& item);
 unsigned slab_class_of(const replication::record& item);
 
 void answer_items(execution& with);
