@@ -71,6 +71,13 @@ struct cursor {
   bool done = false;
 };
 
+// Why a look found nothing.
+enum class absence : std::uint8_t {
+  unknown,  // the key is not here
+  expired,
+  flushed,
+};
+
 class drop_listener {
  public:
   // `key` was dropped without a tombstone in a state that only this node knew.
@@ -100,9 +107,9 @@ class shard {
   // --- reading -----------------------------------------------------------------------------
   // The visible value of `key`: not a tombstone, not expired, not flushed. Something expired or
   // flushed that it meets is reclaimed. Counts as an access (eviction, last_access, fetched) if
-  // `access`.
+  // `access`. `why` is told what is the matter where there is none.
   std::optional<item_view> find(std::uint64_t hash, std::string_view key, instant now,
-                                bool access = true);
+                                bool access = true, absence* why = nullptr);
   // Whatever is stored under `key`: tombstones, expired and flushed items too; not an access.
   // The replication's look.
   std::optional<item_view> find_any(std::uint64_t hash, std::string_view key) const;

@@ -130,13 +130,16 @@ void retrieve(execution& with, const command& r, const hashed_key& key) {
   bool found = false;
   {
     auto shard = with.data.lock(key, with.now);
-    if (const auto item = shard.find(key)) {
+    engine::absence why = engine::absence::unknown;
+    if (const auto item = shard.find(key, true, &why)) {
       found = true;
       append_value(with.out, key.key, *item, with_cas);
       if (touching) {
         shard.touch(key, protocol::absolute_exptime(r.exptime, unix_seconds(with.now.wall)));
         with.mutated = true;
       }
+    } else {
+      with.count_miss(why);
     }
   }
   if (touching) {

@@ -45,6 +45,11 @@ struct execution {
   instant now;
   bool& mutated;  // set when something was journaled
 
+  // A retrieval found nothing.
+  void count_miss(engine::absence why) {
+    if (why == engine::absence::expired) counts.get_expired.add();
+    if (why == engine::absence::flushed) counts.get_flushed.add();
+  }
   void answer(const protocol::request& r, std::string_view line) {
     if (!r.noreply) out.append(line);
   }

@@ -77,8 +77,10 @@ class store final : public replication::data_port {
   class locked {
    public:
     // The visible value. `access` false: a look that does not count for eviction or statistics.
-    std::optional<engine::item_view> find(const hashed_key& k, bool access = true) {
-      return shard_.items.find(k.hash, k.key, now_, access);
+    // `why`: told what is the matter where there is none.
+    std::optional<engine::item_view> find(const hashed_key& k, bool access = true,
+                                          engine::absence* why = nullptr) {
+      return shard_.items.find(k.hash, k.key, now_, access, why);
     }
     // Whatever is stored, tombstones and hidden values included; not an access.
     std::optional<engine::item_view> peek(const hashed_key& k) const {
