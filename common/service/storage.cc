@@ -249,7 +249,7 @@ void store_and_answer(execution& with, const command& r, const block& value) {
   const words told = words_for(result.what);
   if (!is_meta || told.meta.empty()) return with.answer(r, told.classic);
   if (result.what == storing::stored && r.meta.has('q')) return;
-  if (result.size == 0) result.size = value.size();
+  if (result.size == 0) result.size = r.value_bytes;  // what was stored has no tail any more
   answer_meta(with, r, key, result);
 }
 
