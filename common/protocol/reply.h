@@ -39,6 +39,10 @@ constexpr std::string_view too_large = "SERVER_ERROR object too large for cache\
 constexpr std::string_view no_room = "SERVER_ERROR out of memory storing object\r\n";
 constexpr std::string_view no_room_for_number = "SERVER_ERROR out of memory\r\n";
 constexpr std::string_view no_shutdown = "SERVER_ERROR: shutdown not enabled\r\n";
+constexpr std::string_view bad_shutdown = "CLIENT_ERROR invalid shutdown mode\r\n";
+constexpr std::string_view no_flush_all = "CLIENT_ERROR flush_all not allowed\r\n";
+constexpr std::string_view no_detail = "CLIENT_ERROR stats detail not allowed\r\n";
+constexpr std::string_view no_cachedump = "CLIENT_ERROR stats cachedump not allowed\r\n";
 constexpr std::string_view memory_limit_too_small =
     "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n";
 constexpr std::string_view memory_limit_too_big =

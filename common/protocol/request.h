@@ -17,6 +17,9 @@ enum class action : std::uint8_t {
   close,   // hang up without an answer
 };
 
+// The argument of `shutdown`, in request::number.
+enum class shutdown_mode : std::uint8_t { plain, graceful, unknown };
+
 struct request {
   action todo = action::run;
   verb what = verb::unknown;

@@ -29,6 +29,7 @@ enum class verb : std::uint8_t {
   quit,
   shutdown,
   cache_memlimit,
+  refresh_certs,
 };
 
 namespace detail {
@@ -49,6 +50,7 @@ constexpr verb find_verb(std::string_view word) noexcept {
     if (word == "flush_all") return verb::flush_all;
     if (word == "verbosity") return verb::verbosity;
     if (word == "cache_memlimit") return verb::cache_memlimit;
+    if (word == "refresh_certs") return verb::refresh_certs;
     return verb::unknown;
   }
   // A word that begins with a NUL packs like the word without it.

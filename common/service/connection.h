@@ -31,6 +31,7 @@ namespace tandem::service {
 struct connection_limits {
   unsigned requests_per_event = 20;  // memcached's -R; a get counts once per 100 keys
   std::size_t output_limit = std::size_t{256} << 10;  // unsent reply bytes before reading stops
+  bool authenticate = false;  // the client must say who it is first (server::authenticate)
 };
 
 class connection {

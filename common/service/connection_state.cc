@@ -68,6 +68,8 @@ connection::state::progress connection::state::step(execution& with, lookahead& 
       return step_place_end(with);
     case stage::swallow:
       return step_swallow();
+    case stage::login:
+      return step_authentication();
     case stage::closed:
       break;
   }
@@ -151,6 +153,10 @@ connection::state::progress connection::state::start(execution& with, const comm
       return start_block(with, r, line_size);
     case verb::quit:
       close();
+      return progress::worked;
+    case verb::shutdown:
+      in.consume(line_size);
+      if (shut_down(with, r)) close();
       return progress::worked;
     default:
       execute(with, r);

@@ -44,6 +44,7 @@ enum class stage : std::uint8_t {
   block,      // waits for a small data block to be there whole
   place,      // receives a large data block into its place
   place_end,  // waits for the CR LF behind it
+  login,      // waits for the client to say who it is (authentication.cc)
   swallow,    // throws a data block away, then answers
   closed,     // reads no more
 };
@@ -51,7 +52,11 @@ enum class stage : std::uint8_t {
 struct connection::state {
   state(store& the_store, worker_statistics& statistics, server& the_server,
         const connection_limits& the_limits)
-      : data(the_store), counts(statistics), host(the_server), limits(the_limits) {}
+      : data(the_store),
+        counts(statistics),
+        host(the_server),
+        limits(the_limits),
+        at(the_limits.authenticate ? stage::login : stage::line) {}
 
   // What a step came to.
   enum class progress { worked, waiting };
@@ -68,6 +73,8 @@ struct connection::state {
   progress step_place(execution& with);
   progress step_place_end(execution& with);
   progress step_swallow();
+  progress step_authentication();
+  std::string_view check_token(std::string_view block);
   void finish_block(execution& with, const command& r, std::string_view block);
   void remember(const command& r);
   void swallow(std::size_t n, std::string_view then);
@@ -83,7 +90,7 @@ struct connection::state {
   output_queue out;
   protocol::line_finder finder;
 
-  stage at = stage::line;
+  stage at;
   bool begun = false;    // something was received
   bool ended = false;    // nothing more will be
   bool stalled = false;  // stopped although there was something to do

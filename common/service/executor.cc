@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <string>
 
 #include "common/base/check.h"
 #include "common/protocol/exptime.h"
@@ -121,6 +122,9 @@ void touch(execution& with, const command& r) {
 
 void flush_all(execution& with, const request& r) {
   with.counts.cmd_flush.add();
+  const bool allowed = with.host.policy().flush_all;
+  with.host.flush_requested(allowed);
+  if (!allowed) return with.answer(r, reply::no_flush_all);
   // A negative delay is none.
   const std::uint32_t at =
       r.exptime <= 0 ? 0 : protocol::absolute_exptime(r.exptime, unix_seconds(with.now.wall));
@@ -143,6 +147,13 @@ void set_memory_limit(execution& with, const request& r) {
   if (r.number > megabytes_max) return with.answer(r, reply::memory_limit_too_big);
   const bool adjusted = with.data.set_memory_limit(r.number << 20, with.now);
   with.answer(r, adjusted ? reply::ok : reply::memory_limit_out_of_bounds);
+}
+
+void refresh_certificates(execution& with) {
+  const std::string error = with.host.refresh_certificates();
+  if (error.empty()) return with.out.append(reply::ok);
+  with.out.append(error);
+  with.out.append(reply::crlf);
 }
 
 void answer_version(execution& with) {
@@ -178,6 +189,20 @@ void retrieve(execution& with, const command& r, const hashed_key& key) {
   if (with.host.prefixes().enabled()) with.host.prefixes().record_get(key.key, found);
 }
 
+bool shut_down(execution& with, const request& r) {
+  if (!with.host.policy().shutdown) {
+    with.answer(r, reply::no_shutdown);
+    return false;
+  }
+  const auto mode = static_cast<protocol::shutdown_mode>(r.number);
+  if (mode == protocol::shutdown_mode::unknown) {
+    with.answer(r, reply::bad_shutdown);
+    return false;
+  }
+  with.host.shut_down(mode == protocol::shutdown_mode::graceful);
+  return true;
+}
+
 void execute(execution& with, const command& r) {
   switch (r.what) {
     case verb::remove:
@@ -193,6 +218,8 @@ void execute(execution& with, const command& r) {
       return set_verbosity(with, r);
     case verb::cache_memlimit:
       return set_memory_limit(with, r);
+    case verb::refresh_certs:
+      return refresh_certificates(with);
     case verb::version:
       return answer_version(with);
     case verb::stats:

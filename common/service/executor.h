@@ -37,7 +37,11 @@ struct execution {
 // get gets gat gats, for one of the keys (at most key_size_max bytes): its VALUE if it is there.
 void retrieve(execution& with, const command& r, const hashed_key& key);
 
-// Every request but retrievals, storage commands and `quit`.
+// `shutdown`: whether the process was asked to end, so that the connection closes without an
+// answer.
+[[nodiscard]] bool shut_down(execution& with, const protocol::request& r);
+
+// Every request but retrievals, storage commands, `quit` and `shutdown`.
 void execute(execution& with, const command& r);
 
 }  // namespace tandem::service

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -26,6 +27,13 @@ struct process_facts {
   int verbosity = 0;
 };
 
+// What the configuration lets clients do to all.
+struct command_policy {
+  bool flush_all = true;
+  bool shutdown = false;
+  bool dumps = true;  // of keys
+};
+
 // A `STAT name value` row. Neither holds a space, a CR or a LF: scrapers split on them.
 using stat_row = std::pair<std::string, std::string>;
 
@@ -44,6 +52,19 @@ class server {
   virtual std::vector<stat_row> replication() const = 0;
   // Rows of `stats conns`, named `<fd>:addr` and the like.
   virtual std::vector<stat_row> connections() const { return {}; }
+  // Rows of plain `stats` about what serves the clients' sockets.
+  virtual std::vector<stat_row> client_rows() const { return {}; }
+  virtual command_policy policy() const { return {}; }
+  // Whether there is such a user.
+  virtual bool authenticate(std::string_view /*user*/, std::string_view /*password*/) {
+    return false;
+  }
+  // A client sent flush_all; the answer to who it is stays outside.
+  virtual void flush_requested(bool /*allowed*/) {}
+  // Ends the process, soon. memcached's `graceful` is how we always end.
+  virtual void shut_down(bool /*graceful*/) {}
+  // Loads the certificates again; empty, or what went wrong in a line without its end.
+  virtual std::string refresh_certificates() { return "Error TLS not enabled"; }
   virtual void set_verbosity(int level) = 0;
   virtual void reset_statistics() = 0;  // connection counts and the like
   // Something was journaled: wake the link. Called at most once per received()/resume().

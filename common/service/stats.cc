@@ -40,8 +40,6 @@ void answer_general(execution& with) {
   stat_rows to;
   add_process(to, facts, with.now);
   for (std::size_t i = 0; i < totals.size(); ++i) to.add(worker_counters[i].name, totals[i]);
-  to.add("auth_cmds", 0);
-  to.add("auth_errors", 0);
   to.add("limit_maxbytes", with.data.memory_limit());
   to.add("accepting_conns", facts.accepting ? 1 : 0);
   to.add("listen_disabled_num", facts.listen_disabled);
@@ -67,6 +65,7 @@ void answer_general(execution& with) {
   to.add("ghost_hits", items.ghost_hits);
   to.add("moved_bytes", items.moved_bytes);
   to.add("compacted_bytes", items.compacted_bytes);
+  to.add(with.host.client_rows());
   for (const stat_row& row : with.host.replication())
     if (is_repcached_row(row)) to.add(row.first, row.second);
   to.send(with.out);
@@ -148,6 +147,11 @@ void answer_stats(execution& with, std::string_view arguments) {
   if (command == "sizes") return answer_rows(with, {{"sizes_status", "disabled"}});
   if (command == "conns") return answer_rows(with, with.host.connections());
   if (command == "replication") return answer_rows(with, with.host.replication());
+  const bool dumps = command == "detail" || command == "cachedump";
+  if (dumps && !with.host.policy().dumps) {
+    with.out.append(command == "detail" ? reply::no_detail : reply::no_cachedump);
+    return;
+  }
   if (command == "detail") return answer_detail(with, words.next());
   if (command == "reset") return answer_reset(with);
   if (command == "cachedump") return answer_cachedump(with, words.rest());

@@ -31,6 +31,7 @@ struct alignas(64) worker_statistics {
   counter delete_hits, delete_misses, incr_hits, incr_misses, decr_hits, decr_misses;
   counter cas_hits, cas_misses, cas_badval, touch_hits, touch_misses;
   counter store_too_large, store_no_memory;
+  counter auth_cmds, auth_errors;
   counter bytes_read, bytes_written, conn_yields;
 };
 
@@ -64,6 +65,8 @@ inline constexpr named_counter worker_counters[] = {
     {"touch_misses", &worker_statistics::touch_misses},
     {"store_too_large", &worker_statistics::store_too_large},
     {"store_no_memory", &worker_statistics::store_no_memory},
+    {"auth_cmds", &worker_statistics::auth_cmds},
+    {"auth_errors", &worker_statistics::auth_errors},
     {"bytes_read", &worker_statistics::bytes_read},
     {"bytes_written", &worker_statistics::bytes_written},
     {"conn_yields", &worker_statistics::conn_yields},
