@@ -187,6 +187,7 @@ std::vector<stat_row> daemon::replication() const {
 std::vector<stat_row> daemon::connections() const {
   std::vector<stat_row> rows;
   const steady_time at = now().steady;
+  listener_->describe(rows, at);
   for (const auto& each : workers_) each->describe_sessions(rows, at);
   return rows;
 }

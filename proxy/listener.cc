@@ -5,11 +5,13 @@
 
 #include <cerrno>
 #include <chrono>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "proxy/address.h"
+#include "proxy/clock.h"
 #include "proxy/log.h"
 #include "proxy/start_error.h"
 
@@ -38,7 +40,8 @@ listener::listener(asio::io_context& context, const config::listen_options& opti
       workers_(workers),
       counts_(counts),
       retry_(context),
-      breath_(context) {
+      breath_(context),
+      last_accept_(now().steady.time_since_epoch().count()) {
   if (options.tcp) add_tcp_doors(tls);
   if (!options.unix_socket.empty()) add_unix_door();
 }
@@ -92,8 +95,32 @@ void listener::stop() {
   accepting_.store(false, std::memory_order_relaxed);
   retry_.cancel();
   breath_.cancel();
-  doors_.clear();
+  for (const auto& each : doors_) {
+    close(*each);
+    error_code ignored;
+    each->acceptor.close(ignored);
+  }
   unix_file_.reset();
+}
+
+void listener::close(door& which) {
+  which.listening = false;
+  which.descriptor.store(-1, std::memory_order_relaxed);
+}
+
+void listener::describe(std::vector<service::stat_row>& rows, steady_time at) const {
+  const auto idle =
+      at.time_since_epoch() - steady_time::duration(last_accept_.load(std::memory_order_relaxed));
+  const std::string seconds =
+      std::to_string(std::chrono::duration_cast<std::chrono::seconds>(idle).count());
+  for (const auto& each : doors_) {
+    const int descriptor = each->descriptor.load(std::memory_order_relaxed);
+    if (descriptor < 0) continue;
+    const std::string id = std::to_string(descriptor) + ':';
+    rows.emplace_back(id + "addr", stats_address(descriptor, false));
+    rows.emplace_back(id + "state", "conn_listening");
+    rows.emplace_back(id + "secs_since_last_cmd", seconds);
+  }
 }
 
 void listener::serve(bool open) {
@@ -107,9 +134,9 @@ void listener::serve(bool open) {
   for (const auto& each : doors_) {
     // Closed to end listening, and bound again at once to keep the address. If that fails it is
     // tried again when the door is to be opened.
+    close(*each);
     error_code ignored;
     bind(*each, ignored);
-    each->listening = false;
     each->complained = false;
   }
   for (const auto& each : workers_) each->close_all();
@@ -133,6 +160,7 @@ void listener::open_doors() {
     }
     if (each->complained) spdlog::info("listening on {}", name_of(*each));
     each->listening = true;
+    each->descriptor.store(each->acceptor.native_handle(), std::memory_order_relaxed);
     accepting_.store(true, std::memory_order_relaxed);
     wait(*each);
   }
@@ -181,6 +209,7 @@ void listener::take(door& which, int socket) {
   }
   if (spdlog::should_log(spdlog::level::debug))
     spdlog::debug("client {}: connected from {}", socket, peer_name(socket));
+  last_accept_.store(now().steady.time_since_epoch().count(), std::memory_order_relaxed);
   workers_[next_worker_]->adopt(socket, which.tls);
   next_worker_ = (next_worker_ + 1) % workers_.size();
 }

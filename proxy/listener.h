@@ -6,7 +6,7 @@
 // without reject_at_limit, accepting pauses until a connection is free. Out of descriptors it
 // pauses for a moment.
 //
-// One thread, its io_context's, but for accepting().
+// One thread, its io_context's, but for accepting() and describe().
 #pragma once
 
 #include <atomic>
@@ -42,6 +42,8 @@ class listener {
   void serve(bool open);
   // For good: nothing is bound any more.
   void stop();
+  // Rows of `stats conns`. Any thread.
+  void describe(std::vector<service::stat_row>& rows, steady_time at) const;
   // Whether a client could connect now. Any thread.
   bool accepting() const noexcept { return accepting_.load(std::memory_order_relaxed); }
 
@@ -54,8 +56,9 @@ class listener {
     config::listener_tls tls;
     tcp_acceptor acceptor;
     bool listening = false;
-    bool waiting = false;     // for a connection
-    bool complained = false;  // that it cannot be opened, in this opening
+    std::atomic<int> descriptor{-1};  // while it listens
+    bool waiting = false;             // for a connection
+    bool complained = false;          // that it cannot be opened, in this opening
   };
 
   void add_tcp_doors(bool tls);
@@ -63,6 +66,7 @@ class listener {
   void bind(door& which, error_code& ec);
   std::string name_of(const door& which) const;
   void open_doors();
+  static void close(door& which);
   void wait(door& which);
   void accept(door& which);
   void take(door& which, int socket);
@@ -84,6 +88,7 @@ class listener {
   bool paused_ = false;
   rarely complaints_{std::chrono::seconds(5)};
   std::atomic<bool> accepting_{false};
+  std::atomic<steady_time::rep> last_accept_;
 };
 
 }  // namespace tandem::proxy

@@ -40,7 +40,7 @@ class stream_session final : public session {
  public:
   stream_session(worker& owner, tcp_socket socket, Stream stream, steady_time at)
       : session(owner, std::move(socket), at), stream_(std::move(stream)) {
-    if constexpr (encrypted) phase_ = phase::handshake;
+    if constexpr (encrypted) enter(phase::handshake);
   }
 
   void start() override {
@@ -83,7 +83,7 @@ class stream_session final : public session {
     const io_status status = stream_.handshake();
     if (waits(status, &stream_session::shake_hands)) return;
     if (status != io_status::done) return close("the TLS handshake failed");
-    phase_ = phase::reading;
+    enter(phase::reading);
     read_more();
   }
 
@@ -160,7 +160,7 @@ class stream_session final : public session {
       connection_.sent(result.n);
       taken(result.n);
     }
-    phase_ = phase::reading;
+    enter(connection_.inside_value() ? phase::receiving_value : phase::reading);
     if (connection_.wants_close()) {
       hang_up();
       // Closing with input unread is a reset, and that can take the last reply with it.
@@ -209,19 +209,20 @@ void session::close(const char* why) {
 bool session::is_late(steady_time at) const {
   const session_timeouts& times = owner_.timeouts();
   const steady_time heard{steady_time::duration(last_event_.load(std::memory_order_relaxed))};
-  switch (phase_) {
+  switch (now_in()) {
     case phase::handshake:
       return at - heard >= times.handshake;
     case phase::writing:
       return at - blocked_since_ >= times.write;
     case phase::reading:
+    case phase::receiving_value:
       return times.idle.count() > 0 && at - heard >= times.idle;
   }
   return false;
 }
 
 void session::close_late() {
-  switch (phase_) {
+  switch (now_in()) {
     case phase::handshake:
       owner_.count_handshake_error();
       return close("it took too long over the TLS handshake");
@@ -229,6 +230,7 @@ void session::close_late() {
       owner_.write_kicks().add();
       return close("it does not read its replies");
     case phase::reading:
+    case phase::receiving_value:
       owner_.idle_kicks().add();
       return close("it was idle");
   }
@@ -240,9 +242,24 @@ void session::describe(std::vector<service::stat_row>& rows, steady_time at) con
       at.time_since_epoch() - steady_time::duration(last_event_.load(std::memory_order_relaxed));
   rows.emplace_back(id + "addr", stats_address(id_, true));
   rows.emplace_back(id + "listen_addr", stats_address(id_, false));
-  rows.emplace_back(id + "state", "conn_read");
+  rows.emplace_back(id + "state", state_name());
   rows.emplace_back(id + "secs_since_last_cmd",
                     std::to_string(std::chrono::duration_cast<std::chrono::seconds>(idle).count()));
+}
+
+// memcached's words.
+const char* session::state_name() const {
+  if (running_session == this) return "conn_parse_cmd";
+  switch (now_in()) {
+    case phase::receiving_value:
+      return "conn_nread";
+    case phase::writing:
+      return "conn_mwrite";
+    case phase::handshake:
+    case phase::reading:
+      break;
+  }
+  return "conn_read";
 }
 
 std::string session::name() const {
@@ -274,14 +291,14 @@ void session::execute_more() {
 }
 
 void session::blocked() {
-  if (phase_ == phase::writing) return;
-  phase_ = phase::writing;
+  if (now_in() == phase::writing) return;
+  enter(phase::writing);
   blocked_since_ = now().steady;
   taken_since_ = 0;
 }
 
 void session::taken(std::size_t n) noexcept {
-  if (phase_ != phase::writing) return;
+  if (now_in() != phase::writing) return;
   taken_since_ += n;
   if (taken_since_ < write_progress_min) return;
   blocked_since_ = now().steady;

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -59,7 +60,7 @@ class session : public std::enable_shared_from_this<session> {
   // Whether one of its times is up; close_late() then counts and closes it, as close() does.
   bool is_late(steady_time at) const;
   void close_late();
-  // Any thread, while the worker's list is locked.
+  // Rows of `stats conns`. Any thread, while the worker's list is locked.
   void describe(std::vector<service::stat_row>& rows, steady_time at) const;
   // "client 12 (10.0.0.7:51234)"
   std::string name() const;
@@ -67,7 +68,7 @@ class session : public std::enable_shared_from_this<session> {
   static const session* running() noexcept;
 
  protected:
-  enum class phase : std::uint8_t { handshake, reading, writing };
+  enum class phase : std::uint8_t { handshake, reading, receiving_value, writing };
 
   session(worker& owner, tcp_socket socket, steady_time at);
   // Before the socket is closed.
@@ -84,13 +85,17 @@ class session : public std::enable_shared_from_this<session> {
   tcp_socket socket_;
   const int id_;  // the descriptor: the client's name in the log and in `stats conns`
   service::connection connection_;
-  phase phase_ = phase::reading;
+  void enter(phase which) noexcept { phase_.store(which, std::memory_order_relaxed); }
 
  private:
   void heard_at(steady_time at) noexcept {
     last_event_.store(at.time_since_epoch().count(), std::memory_order_relaxed);
   }
 
+  const char* state_name() const;
+  phase now_in() const noexcept { return phase_.load(std::memory_order_relaxed); }
+
+  std::atomic<phase> phase_{phase::reading};
   std::atomic<steady_time::rep> last_event_;
   steady_time blocked_since_{};  // in phase writing
   std::size_t taken_since_ = 0;  // bytes, since then

@@ -91,6 +91,8 @@ void unix_socket_file::bind(tcp_acceptor& acceptor, error_code& ec) {
 }
 
 void unix_socket_file::give_to(uid_t user, gid_t group) const {
+  // Without root's power there is nobody else to become.
+  if (::geteuid() != 0) return;
   if (inode_ != 0 && ::lchown(path_.c_str(), user, group) != 0)
     throw start_error::from_errno("UNIX socket " + path_);
 }

@@ -82,6 +82,11 @@ bool connection::wants_read() const noexcept {
   return s.at != stage::closed && !s.ended && !s.stalled && s.has_room();
 }
 
+bool connection::inside_value() const noexcept {
+  const stage at = state_->at;
+  return at == stage::block || at == stage::place || at == stage::place_end;
+}
+
 bool connection::wants_close() const noexcept {
   return state_->at == stage::closed || (state_->ended && !state_->stalled);
 }

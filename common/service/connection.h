@@ -62,6 +62,8 @@ class connection {
   void sent(std::size_t n);
 
   bool wants_read() const noexcept;
+  // The next bytes belong to a value.
+  bool inside_value() const noexcept;
   // Close as soon as the output is sent (quit, a protocol violation, end of input).
   bool wants_close() const noexcept;
   // Bytes of memory held by buffers (not by item values).

@@ -1,6 +1,7 @@
 """Where clients connect: UNIX sockets, several addresses, and commands about the process."""
 
 import os
+import pwd
 import socket
 import stat
 import subprocess
@@ -40,7 +41,7 @@ class Listeners(PairTest):
         """A process of its own making: the harness's nodes are reached at one TCP address."""
         log = open(self.directory / "daemon.log", "ab")  # pylint: disable=consider-using-with
         self.addCleanup(log.close)
-        child = subprocess.Popen([binary(), *AS_ROOT, "-m", "32", "-v", "--replication-port",
+        child = subprocess.Popen([binary(), *([] if "-u" in flags else AS_ROOT), "-m", "32", "-v", "--replication-port",
                                   str(free_port()), "--replication-listen", HOST, *flags],
                                  stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                  cwd=self.directory, preexec_fn=die_with_parent)
@@ -69,7 +70,11 @@ class Listeners(PairTest):
             rows = client.stats("settings")
             self.assertEqual((rows["domain_socket"], rows["umask"], rows["tcpport"]),
                              (str(path), "750", "0"))
-            self.assertIn(f"unix:{path}", client.stats("conns").values())
+            rows = client.stats("conns")
+            own = next(name[:-len(":state")] for name, value in rows.items() if value == "conn_parse_cmd")
+            door = next(name[:-len(":state")] for name, value in rows.items() if value == "conn_listening")
+            self.assertEqual({rows[f"{own}:addr"], rows[f"{own}:listen_addr"],
+                              rows[f"{door}:addr"]}, {f"unix:{path}"})
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o750)
         with self.assertRaises(ConnectionRefusedError):
             socket.create_connection((HOST, port))
@@ -108,6 +113,20 @@ class Listeners(PairTest):
             self.assertIn(f"UNIX socket {taken}: Address already in use", self.log())
         self.assertEqual(plain.read_text(), "precious")
         UnixClient(path).close()
+
+    @unittest.skipIf(os.geteuid() != 0, "only root becomes somebody else")
+    def test_the_socket_is_the_users_that_the_daemon_becomes(self):
+        nobody = pwd.getpwnam("nobody")
+        self.directory.chmod(0o755)
+        place = self.directory / "run"
+        place.mkdir()
+        os.chown(place, nobody.pw_uid, nobody.pw_gid)
+        path = place / "m.sock"
+        child = self.daemon("-s", str(path), "-u", "nobody")
+        self.reach(lambda: UnixClient(path)).close()
+        self.assertEqual((path.stat().st_uid, path.stat().st_gid), (nobody.pw_uid, nobody.pw_gid))
+        self.end(child)
+        self.assertFalse(path.exists())
 
     def test_yaml_has_both_at_once(self):
         path, port, config = self.directory / "m.sock", free_port(), self.directory / "c.yaml"
@@ -158,6 +177,24 @@ class Listeners(PairTest):
         child = self.daemon("-l", "192.0.2.1", "-p", str(free_port()))
         self.assertEqual(child.wait(10), EX_OSERR)
         self.assertIn("failed to listen on 192.0.2.1:", self.log())
+
+    def test_what_each_connection_does_is_told(self):
+        node = self.node().start()
+        with node.client() as storing, node.client() as deaf, node.client() as asking:
+            asking.set("large", b"x" * 1000000)
+            storing.send(b"set k 0 0 6\r\nab")
+            deaf.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.send(b"get large\r\n" * 100)
+
+            def states():
+                rows = asking.stats("conns")
+                return {address: rows[name.replace(":addr", ":state")]
+                        for name, address in rows.items() if name.endswith(":addr")}
+            expected = {f"tcp:{HOST}:{client.socket.getsockname()[1]}": state for client, state in
+                        ((storing, "conn_nread"), (deaf, "conn_mwrite"),
+                         (asking, "conn_parse_cmd"))}
+            expected[f"tcp:{HOST}:{node.port}"] = "conn_listening"
+            eventually(lambda: states() == expected, 5, lambda: f"{states()}, not {expected}")
 
     # ---- commands about the process
 
