@@ -172,8 +172,9 @@ constexpr std::array client_keys = {
          .example = "require",
          .description =
              "Whether a client shows a certificate. none: it is not asked; request: one that is "
-             "shown must be good; require: without a good one it is refused. Needs ca_file, unless "
-             "none."}),
+             "shown must be good; require: without a good one it is refused. Without ca_file none "
+             "is "
+             "good."}),
     detail::in_tls<&detail::T::ca_file>(
         {.name = "ca_file",
          .type = kind::string,

@@ -147,15 +147,19 @@ void settings::check_clients() {
     fail_key("tls.enabled", "TLS needs tls.certificate_file (-o ssl_chain_cert=FILE)");
   if (t.enabled && !opts_.listen.tcp)
     fail_key("tls.enabled", "TLS is for TCP, which listen.tcp switches off");
+  // memcached starts so too; it is safe, and of no use.
+  const std::string nobody = ": no client has a good certificate while tls.ca_file is missing";
+  const key& verify = key_at("tls.verify");
   if (t.enabled && t.verify != client_certificate::none && t.ca_file.empty())
-    fail_key("tls.verify", "client certificates are checked against tls.ca_file, which is missing");
+    warn(complaint(verify, origin_of(verify), to_yaml(verify, verify.get(opts_)) + nobody));
   for (const std::string& address : opts_.listen.addresses) {
     listener entry;
     if (!parse_listener(address, entry).empty() || entry.tls == listener_tls::common) continue;
     if (!t.enabled)
       fail_key("listen.addresses", "'" + address + "' names TLS, which is off (tls.enabled, -Z)");
     else if (entry.tls == listener_tls::required && t.ca_file.empty())
-      fail_key("listen.addresses", "'" + address + "' needs tls.ca_file, which is missing");
+      warn(complaint(key_at("listen.addresses"), origin_of(key_at("listen.addresses")),
+                     "'" + address + "'" + nobody));
   }
 }
 

@@ -205,6 +205,14 @@ TEST_CASE("extended options set their keys, in memcached's units") {
   REQUIRE(parse("-o idle_timeout=3").source_of("listen.idle_timeout") == source::flag);
 }
 
+TEST_CASE("a client certificate that nothing can vouch for is warned of") {
+  REQUIRE(parse("-l mtls:a -Z -o ssl_chain_cert=/c,ssl_verify_mode=2").warnings ==
+          strings{"-o ssl_verify_mode: \"require\": no client has a good certificate while "
+                  "tls.ca_file is missing",
+                  "-l: 'mtls:a': no client has a good certificate while tls.ca_file is missing"});
+  REQUIRE(parse("-l mtls:a -Z -o ssl_chain_cert=/c,ssl_ca_cert=/a").warnings.empty());
+}
+
 TEST_CASE("protecting the clients' port does not leave an open link behind") {
   REQUIRE(errors_of("-x 10.0.0.2").empty());
   REQUIRE(errors_of("-x 10.0.0.2 -Y /u").size() == 1);
@@ -235,11 +243,8 @@ TEST_CASE("a wrong command line says what is wrong") {
        "addresses are not offered (allowed: HOST, HOST:PORT, IPV6 or "
        "[IPV6]:PORT)"},
       {"-l notls:a", "-l: 'notls:a' names TLS, which is off (tls.enabled, -Z)"},
-      {"-l mtls:a -Z -o ssl_chain_cert=/c", "-l: 'mtls:a' needs tls.ca_file, which is missing"},
       {"-Z", "-Z: TLS needs tls.certificate_file (-o ssl_chain_cert=FILE)"},
       {"-Z -o ssl_chain_cert=/c -s /s", "-Z: TLS is for TCP, which listen.tcp switches off"},
-      {"-Z -o ssl_chain_cert=/c,ssl_verify_mode=2",
-       "-o ssl_verify_mode: client certificates are checked against tls.ca_file, which is missing"},
       {"-s /s -a 800", "-a: '800' is not octal (allowed: 0..0777)"},
       {"-s /s -a 1777", "-a: 1777 is out of range (allowed: 0..0777)"},
       {"-o idle_timout=3",
