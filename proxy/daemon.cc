@@ -81,6 +81,7 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
       users_(options.auth.file.empty() ? nullptr : std::make_unique<user_file>(options.auth.file)),
       tls_(options.tls.enabled ? std::make_unique<tls_context>(options.tls) : nullptr),
       data_(store_options_of(options, journal_bytes_)) {
+  data_.set_watchers(watchers());
   const session_rules rules = session_rules_of(options, tls_.get());
   const unsigned threads = thread_count(options);
   for (unsigned i = 0; i < threads; ++i) {

@@ -93,45 +93,26 @@ service::process_facts daemon::facts() const {
   facts.connections_rejected = counts_.rejected();
   facts.connection_structures = counts_.peak();
   facts.listen_disabled = counts_.paused();
+  facts.listen_disabled_microseconds = counts_.paused_microseconds();
   facts.accepting = listener_->accepting();
   facts.threads = static_cast<unsigned>(workers_.size());
   facts.verbosity = log_verbosity();
   return facts;
 }
 
-// Where memcached has a setting and we have no such thing, the value is the one that says so.
 std::vector<stat_row> daemon::settings() const {
   const config::listen_options& listen = options_.listen;
   std::vector<stat_row> rows = {
       {"tcpport", std::to_string(listen.tcp ? listen.port : 0)},
-      {"udpport", "0"},
       {"inter", listen.addresses.empty() ? "NULL" : joined(listen.addresses)},
       {"domain_socket", listen.unix_socket.empty() ? "NULL" : one_word(listen.unix_socket)},
       {"umask", octal(listen.unix_mask)},
-      {"shutdown_command", yes_no(policy_.shutdown)},
-      {"flush_enabled", yes_no(policy_.flush_all)},
-      {"dump_enabled", yes_no(policy_.dumps)},
       {"auth_enabled_ascii", options_.auth.file.empty() ? "no" : one_word(options_.auth.file)},
       {"maxconns_fast", yes_no(listen.reject_at_limit)},
       {"idle_timeout", whole_seconds(listen.idle_timeout)},
       {"write_timeout", whole_seconds(listen.write_timeout)},
-      {"growth_factor", "1.25"},
-      {"chunk_size", "48"},
-      {"num_threads_per_udp", std::to_string(workers_.size())},
       {"reqs_per_event", std::to_string(options_.workers.requests_per_event)},
       {"tcp_backlog", std::to_string(listen.backlog)},
-      {"hashpower_init", "0"},
-      {"slab_reassign", "no"},
-      {"slab_automove", "0"},
-      {"lru_crawler_sleep", "0"},
-      {"lru_crawler_tocrawl", "0"},
-      {"tail_repair_time", "0"},
-      {"hot_lru_pct", "0"},
-      {"warm_lru_pct", "0"},
-      {"hot_max_factor", "0.00"},
-      {"warm_max_factor", "0.00"},
-      {"temp_lru", "no"},
-      {"temporary_ttl", "0"},
       {"replication", options_.replication.enabled ? "yes" : "no"},
       {"replication_port",
        std::to_string(options_.replication.listen_port.value_or(options_.replication.port))},

@@ -220,6 +220,7 @@ void listener::pause(const std::string& why) {
   accepting_.store(false, std::memory_order_relaxed);
   if (std::exchange(paused_, true)) return;
   if (complaints_.now()) spdlog::warn("accepting pauses: {}", why);
+  paused_at_ = std::chrono::steady_clock::now();
   breathe();
 }
 
@@ -232,6 +233,8 @@ void listener::breathe() {
 
 void listener::finish_pause() {
   if (!options_.reject_at_limit && at_limit()) return breathe();
+  counts_.accepting_resumed(std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::steady_clock::now() - paused_at_));
   paused_ = false;
   accepting_.store(true, std::memory_order_relaxed);
   for (const auto& each : doors_)

@@ -86,6 +86,7 @@ class listener {
   std::size_t next_worker_ = 0;
   bool serving_ = false;
   bool paused_ = false;
+  std::chrono::steady_clock::time_point paused_at_;
   rarely complaints_{std::chrono::seconds(5)};
   std::atomic<bool> accepting_{false};
   std::atomic<steady_time::rep> last_accept_;

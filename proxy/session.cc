@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "common/service/watch_line.h"
 #include "proxy/address.h"
 #include "proxy/clock.h"
 #include "proxy/log.h"
@@ -29,6 +30,23 @@ class running_mark {
   running_mark(const running_mark&) = delete;
   running_mark& operator=(const running_mark&) = delete;
 };
+
+// How `watch` names a client, of its address as stats_address() has it.
+struct peer_words {
+  std::string_view address, port, transport;
+};
+
+peer_words words_of(std::string_view address) {
+  if (address.starts_with("unix:")) return {"unix", "0", "local"};
+  const std::size_t port = address.rfind(':'), begin = address.find(':') + 1;
+  if (port == std::string_view::npos || port <= begin) return {"?", "0", "tcp"};
+  std::string_view host = address.substr(begin, port - begin);
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  return {host, address.substr(port + 1), "tcp"};
+}
+
+// Before the others of the worker have their turn: what a watcher gets may come without end.
+constexpr unsigned writes_per_turn = 16;
 
 // No stream of its own: the socket is read and written as it is.
 struct no_tls {};
@@ -53,6 +71,15 @@ class stream_session final : public session {
  private:
   void hang_up() override {
     if constexpr (encrypted) stream_.shut_down();
+  }
+
+  // If it waits to write, it will look for more after that.
+  void watched() override {
+    if (!reading_) return;
+    connection_.pull();
+    cut_short_ = true;
+    error_code ignored;
+    socket_.cancel(ignored);
   }
 
   // A handler that goes on with `next`, unless the session was closed meanwhile. How a wait ended
@@ -82,7 +109,7 @@ class stream_session final : public session {
   void shake_hands() {
     const io_status status = stream_.handshake();
     if (waits(status, &stream_session::shake_hands)) return;
-    if (status != io_status::done) return close("the TLS handshake failed");
+    if (status != io_status::done) return close("the TLS handshake failed", "error");
     enter(phase::reading);
     read_more();
   }
@@ -91,6 +118,7 @@ class stream_session final : public session {
   // wait); the price is the buffer that an idle connection keeps ready.
   void read_plain() {
     const std::span<char> room = connection_.prepare();
+    reading_ = true;
     socket_.async_read_some(asio::buffer(room.data(), room.size()),
                             [self = me()](error_code ec, std::size_t n) {
                               if (self->socket_.is_open()) self->finish_read(ec, n);
@@ -98,36 +126,43 @@ class stream_session final : public session {
   }
 
   void finish_read(error_code ec, std::size_t n) {
+    reading_ = cut_short_ = false;
     if (close_unless_serving()) return;
+    if (ec == asio::error::operation_aborted) return advance();  // by watched()
     if (ec == asio::error::eof)
       received_end();
     else if (ec)
-      return close("the connection is broken");
+      return close("the connection is broken", "error");
     else
       received(n);
     advance();
   }
 
   void read_tls() {
+    reading_ = false;
     if (close_unless_serving()) return;
+    if (std::exchange(cut_short_, false)) return advance();
     const io_result result = stream_.read(connection_.prepare());
-    if (waits(result.status, &stream_session::read_tls)) return;
+    reading_ = waits(result.status, &stream_session::read_tls);
+    if (reading_) return;
     if (result.status == io_status::done)
       received(result.n);
     else if (result.status == io_status::ended)
       received_end();
     else
-      return close("the connection is broken");
+      return close("the connection is broken", "error");
     advance();
   }
 
   void read_more() {
-    if constexpr (!encrypted)
+    if constexpr (!encrypted) {
       read_plain();
-    else if (stream_.pending())
+    } else if (stream_.pending()) {
       asio::post(socket_.get_executor(), then(&stream_session::read_tls));
-    else
+    } else {
+      reading_ = true;
       wait(tcp_socket::wait_read, &stream_session::read_tls);
+    }
   }
 
   void resume() {
@@ -151,21 +186,26 @@ class stream_session final : public session {
 
   // Sends what there is and waits for whatever comes next.
   void advance() {
-    while (connection_.has_output()) {
+    for (unsigned writes = 0; connection_.has_output(); ++writes) {
+      if (writes == writes_per_turn)
+        return asio::post(socket_.get_executor(), then(&stream_session::advance));
       std::array<std::string_view, pieces_max> pieces;
       const std::size_t count = connection_.output(pieces);
       const io_result result = write(std::span(pieces).first(count));
       if (waits(result.status, &stream_session::advance)) return blocked();
-      if (result.status != io_status::done) return close("the connection is broken");
+      if (result.status != io_status::done) return close("the connection is broken", "error");
       connection_.sent(result.n);
       taken(result.n);
     }
-    enter(connection_.inside_value() ? phase::receiving_value : phase::reading);
+    enter(connection_.watches()        ? phase::watching
+          : connection_.inside_value() ? phase::receiving_value
+                                       : phase::reading);
     if (connection_.wants_close()) {
       hang_up();
       // Closing with input unread is a reset, and that can take the last reply with it.
       ::recv(id_, nullptr, discard_bytes_max, MSG_DONTWAIT | MSG_TRUNC);
-      return close("the client ended it, quit or broke the protocol");
+      return close("the client ended it, quit or broke the protocol",
+                   connection_.left() ? "normal" : "error");
     }
     if (connection_.has_more())
       return asio::post(socket_.get_executor(), then(&stream_session::resume));
@@ -173,6 +213,8 @@ class stream_session final : public session {
   }
 
   [[no_unique_address]] Stream stream_;
+  bool reading_ = false;    // waits for the client's bytes
+  bool cut_short_ = false;  // was told not to, by watched()
 };
 
 }  // namespace
@@ -191,15 +233,43 @@ session::session(worker& owner, tcp_socket socket, steady_time at)
     : owner_(owner),
       socket_(std::move(socket)),
       id_(socket_.native_handle()),
+      peer_(stats_address(id_, true)),
       connection_(owner.data(), owner.statistics(), owner.host(), owner.limits()),
-      last_event_(at.time_since_epoch().count()) {}
+      last_event_(at.time_since_epoch().count()) {
+  connection_.name(id_, this);
+}
 
 const session* session::running() noexcept {
   return running_session;
 }
 
-void session::close(const char* why) {
+void session::open() {
+  publish("conn_new", "");
+  start();
+}
+
+// Any thread. The session may be ending just now: then nobody waits for this.
+void session::wake() {
+  if (auto self = weak_from_this().lock())
+    asio::post(socket_.get_executor(), [self = std::move(self)] {
+      if (self->socket_.is_open()) self->watched();
+    });
+}
+
+void session::publish(std::string_view event, std::string_view reason) const {
+  service::watch_hub& watchers = owner_.host().watchers();
+  if (!watchers.wants(service::watch::connevents)) return;
+  const peer_words peer = words_of(peer_);
+  service::watch_line line(event);
+  line.add("rip", peer.address).add("rport", peer.port).add("transport", peer.transport);
+  if (!reason.empty()) line.add("reason", reason);
+  line.add("cfd", id_);
+  watchers.publish(service::watch::connevents, now().wall, line.view());
+}
+
+void session::close(const char* why, std::string_view reason) {
   spdlog::debug("client {}: closed: {}", id_, why);
+  publish("conn_close", reason);
   owner_.forget(shared_from_this());
   hang_up();
   error_code ignored;
@@ -217,6 +287,8 @@ bool session::is_late(steady_time at) const {
     case phase::reading:
     case phase::receiving_value:
       return times.idle.count() > 0 && at - heard >= times.idle;
+    case phase::watching:  // it is to be silent
+      break;
   }
   return false;
 }
@@ -225,14 +297,15 @@ void session::close_late() {
   switch (now_in()) {
     case phase::handshake:
       owner_.count_handshake_error();
-      return close("it took too long over the TLS handshake");
+      return close("it took too long over the TLS handshake", "error");
     case phase::writing:
       owner_.write_kicks().add();
-      return close("it does not read its replies");
+      return close("it does not read its replies", "error");
     case phase::reading:
     case phase::receiving_value:
+    case phase::watching:
       owner_.idle_kicks().add();
-      return close("it was idle");
+      return close("it was idle", "idle_timeout");
   }
 }
 
@@ -240,7 +313,7 @@ void session::describe(std::vector<service::stat_row>& rows, steady_time at) con
   const std::string id = std::to_string(id_) + ':';
   const auto idle =
       at.time_since_epoch() - steady_time::duration(last_event_.load(std::memory_order_relaxed));
-  rows.emplace_back(id + "addr", stats_address(id_, true));
+  rows.emplace_back(id + "addr", peer_);
   rows.emplace_back(id + "listen_addr", stats_address(id_, false));
   rows.emplace_back(id + "state", state_name());
   rows.emplace_back(id + "secs_since_last_cmd",
@@ -255,6 +328,8 @@ const char* session::state_name() const {
       return "conn_nread";
     case phase::writing:
       return "conn_mwrite";
+    case phase::watching:
+      return "conn_watch";
     case phase::handshake:
     case phase::reading:
       break;
@@ -268,7 +343,7 @@ std::string session::name() const {
 
 bool session::close_unless_serving() {
   if (owner_.serving()) return false;
-  close("the node stops serving");
+  close("the node stops serving", "shutdown");
   return true;
 }
 

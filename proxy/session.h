@@ -1,9 +1,10 @@
 // A client's socket: moves bytes between it and a service::connection, which has all the logic. The
 // worker's thread only, but for describe().
 //
-// A session waits for one thing at a time: to read, to write on, or for its turn. What it waits
-// with keeps it alive, and takes no memory anew: Asio reuses that of the wait before. A reply is
-// written at once, and waited for only when the socket is full.
+// A session waits for one thing at a time: to read, to write on, or for its turn. When something
+// comes for a watcher its wait to read is cut short. What it waits with keeps it alive, and takes
+// no memory anew: Asio reuses that of the wait before. A reply is written at once, and waited for
+// only when the socket is full.
 //
 // Limits: what is not yet sent is bounded by connection (wants_read); a client that does not read
 // its replies is not read from either, and closed after write_timeout. One that always has more to
@@ -17,6 +18,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/time.h"
@@ -39,7 +41,7 @@ struct session_timeouts {
 
 // Plain and TLS sessions are two instances of one template (session.cc): what is virtual is not
 // called for each request.
-class session : public std::enable_shared_from_this<session> {
+class session : public std::enable_shared_from_this<session>, private service::watch_waker {
  public:
   // Who takes a byte now and then is no better than who takes none.
   static constexpr std::size_t write_progress_min = std::size_t{64} << 10;
@@ -52,11 +54,11 @@ class session : public std::enable_shared_from_this<session> {
   session(const session&) = delete;
   session& operator=(const session&) = delete;
 
-  // Waits for the client's next bytes.
-  virtual void start() = 0;
+  // Tells those who watch of the client, and waits for its first bytes. Once.
+  void open();
   // Closes the socket and leaves the worker; once, and by someone who holds the session. `why` is
-  // for the log.
-  void close(const char* why);
+  // for the log, `reason` one of memcached's: error, normal, idle_timeout, shutdown.
+  void close(const char* why, std::string_view reason);
   // Whether one of its times is up; close_late() then counts and closes it, as close() does.
   bool is_late(steady_time at) const;
   void close_late();
@@ -68,9 +70,12 @@ class session : public std::enable_shared_from_this<session> {
   static const session* running() noexcept;
 
  protected:
-  enum class phase : std::uint8_t { handshake, reading, receiving_value, writing };
+  enum class phase : std::uint8_t { handshake, reading, receiving_value, writing, watching };
 
   session(worker& owner, tcp_socket socket, steady_time at);
+  virtual void start() = 0;
+  // Something has come for a watcher. In the worker's thread.
+  virtual void watched() = 0;
   // Before the socket is closed.
   virtual void hang_up() {}
   void received(std::size_t n);
@@ -83,7 +88,8 @@ class session : public std::enable_shared_from_this<session> {
 
   worker& owner_;
   tcp_socket socket_;
-  const int id_;  // the descriptor: the client's name in the log and in `stats conns`
+  const int id_;            // the descriptor: the client's name in the log and in `stats conns`
+  const std::string peer_;  // kept: a broken connection does not know it any more
   service::connection connection_;
   void enter(phase which) noexcept { phase_.store(which, std::memory_order_relaxed); }
 
@@ -92,6 +98,8 @@ class session : public std::enable_shared_from_this<session> {
     last_event_.store(at.time_since_epoch().count(), std::memory_order_relaxed);
   }
 
+  void wake() override;
+  void publish(std::string_view event, std::string_view reason) const;
   const char* state_name() const;
   phase now_in() const noexcept { return phase_.load(std::memory_order_relaxed); }
 

@@ -72,7 +72,7 @@ void worker::adopt(int socket, config::listener_tls tls) {
       sessions_.insert(fresh);
     }
     sweep_later();
-    fresh->start();
+    fresh->open();
   });
 }
 
@@ -130,7 +130,7 @@ void worker::close_all() {
 void worker::close_sessions() {
   while (!sessions_.empty()) {
     const std::shared_ptr<session> each = *sessions_.begin();
-    each->close("the node stops serving");
+    each->close("the node stops serving", "shutdown");
   }
 }
 

@@ -60,6 +60,7 @@ std::optional<item_view> shard::find(std::uint64_t hash, std::string_view key, i
   record* r = index_.find(hash, key);
   if (r == nullptr || r->tombstone) return std::nullopt;
   if (is_dead(*r, now)) {
+    ++(is_flushed(*r) ? counted_.find_flushed : counted_.find_expired);
     reclaim(hash, r, now);
     return std::nullopt;
   }

@@ -171,6 +171,10 @@ void parse_arguments(request& r, token_cursor words) noexcept {
       return parse_number(r, words, reply::bad_format);
     case verb::cache_memlimit:
       return parse_number(r, words, reply::unknown_command);
+    case verb::watch:
+    case verb::lru_crawler:
+    case verb::lru:
+    case verb::slabs:
     case verb::stats:
       r.rest = words.rest();
       return;

@@ -33,7 +33,8 @@ struct request {
   std::uint32_t flags = 0;
   std::int32_t exptime = 0;  // as sent; exptime.h turns it into a moment
   std::uint64_t number = 0;  // cas: the unique; incr, decr: the delta; else the first argument
-  // get, gets, gat, gats: all keys, each of a legal length; stats: everything behind the verb.
+  // get, gets, gat, gats: all keys, each of a legal length; stats, watch, lru_crawler, lru, slabs:
+  // everything behind the verb.
   std::string_view rest;
 
   std::string_view error;  // the whole line with its CR LF (reply.h), when refused

@@ -13,6 +13,8 @@
 //   output_limit bytes of replies plus one reply; while output is above the limit wants_read() is
 //   false and no further request is executed.
 // - Large values are received straight into their place and sent from it.
+// - A client that sent `watch` is told what happens from then on, and nothing else: its owner is
+//   woken (name()) and calls pull().
 // - Between two reads a connection with nothing half-received holds no input buffer: an owner that
 //   calls prepare() only when the socket is readable pays a few hundred bytes for an idle client.
 #pragma once
@@ -43,6 +45,13 @@ class connection {
   connection(const connection&) = delete;
   connection& operator=(const connection&) = delete;
 
+  // How the client is called in `watch` (memcached: its descriptor), and who is to be told that
+  // pull() may have something. The waker outlives the connection. Before the first byte.
+  void name(int client, watch_waker* waker);
+  // Takes into the output what has come for a watcher, as far as there is room. Leaves the span of
+  // prepare() alone.
+  void pull();
+
   // Where the next bytes from the client go; never empty while wants_read().
   std::span<char> prepare();
   // `n` bytes were put at the start of the last prepare()'s span.
@@ -66,6 +75,10 @@ class connection {
   bool inside_value() const noexcept;
   // Close as soon as the output is sent (quit, a protocol violation, end of input).
   bool wants_close() const noexcept;
+  // Whether it was the client who ended it, by a command or the end of its input.
+  bool left() const noexcept;
+  // It sent `watch`.
+  bool watches() const noexcept;
   // Bytes of memory held by buffers (not by item values).
   std::size_t buffered_bytes() const noexcept;
 

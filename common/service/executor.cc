@@ -9,7 +9,9 @@
 #include "common/protocol/exptime.h"
 #include "common/protocol/numbers.h"
 #include "common/protocol/reply.h"
+#include "common/service/maintenance.h"
 #include "common/service/stats.h"
+#include "common/service/watch_events.h"
 
 namespace tandem::service {
 
@@ -42,6 +44,8 @@ void remove(execution& with, const command& r) {
   bool found = false;
   {
     auto shard = with.data.lock(key, with.now);
+    note_fetch(with, shard, key);
+    note_delete(with, shard, key, "delete");
     found = shard.find(key, false).has_value();
     // Even where nothing is seen here: what was evicted here may still live at the peer.
     shard.remove(key);
@@ -93,6 +97,7 @@ void change(execution& with, const command& r) {
   std::optional<changed_number> changed;
   {
     auto shard = with.data.lock(key, with.now);
+    note_fetch(with, shard, key);
     const auto item = shard.find(key, false);
     if (!item) {
       (up ? with.counts.incr_misses : with.counts.decr_misses).add();
@@ -101,8 +106,10 @@ void change(execution& with, const command& r) {
     changed = change_number(r, *item);
     if (!changed) return with.answer(r, reply::not_a_number);
     (up ? with.counts.incr_hits : with.counts.decr_hits).add();
-    if (put_number(shard, key, *item, *changed) != engine::store_status::stored)
-      return with.answer(r, reply::no_room_for_number);
+    const bool stored = put_number(shard, key, *item, *changed) == engine::store_status::stored;
+    note_store(with, shard, key, up ? "incr" : "decr",
+               stored ? reply::stored : reply::no_room_for_number, changed->length);
+    if (!stored) return with.answer(r, reply::no_room_for_number);
   }
   with.mutated = true;
   char line[protocol::number_line_max];
@@ -113,7 +120,12 @@ void change(execution& with, const command& r) {
 void touch(execution& with, const command& r) {
   const hashed_key key = r.hashed();
   const std::uint32_t exptime = protocol::absolute_exptime(r.exptime, unix_seconds(with.now.wall));
-  const bool found = with.data.lock(key, with.now).touch(key, exptime);
+  bool found = false;
+  {
+    auto shard = with.data.lock(key, with.now);
+    note_fetch(with, shard, key);
+    found = shard.touch(key, exptime);
+  }
   with.mutated |= found;
   with.counts.cmd_touch.add();
   (found ? with.counts.touch_hits : with.counts.touch_misses).add();
@@ -170,6 +182,7 @@ void retrieve(execution& with, const command& r, const hashed_key& key) {
   bool found = false;
   {
     auto shard = with.data.lock(key, with.now);
+    note_fetch(with, shard, key);
     if (const auto item = shard.find(key)) {
       found = true;
       append_value(with.out, key.key, *item, with_cas);
@@ -224,6 +237,10 @@ void execute(execution& with, const command& r) {
       return answer_version(with);
     case verb::stats:
       return answer_stats(with, r.rest);
+    case verb::slabs:
+      return answer_slabs_command(with, r.rest);
+    case verb::lru:
+      return answer_lru(with, r.rest);
     case verb::get:
     case verb::gets:
     case verb::gat:
@@ -236,6 +253,8 @@ void execute(execution& with, const command& r) {
     case verb::cas:
     case verb::quit:
     case verb::shutdown:
+    case verb::watch:
+    case verb::lru_crawler:
     case verb::unknown:
       break;
   }

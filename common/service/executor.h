@@ -27,7 +27,8 @@ struct execution {
   server& host;
   output_queue& out;
   instant now;
-  bool& mutated;  // set when something was journaled
+  bool& mutated;   // set when something was journaled
+  int client = 0;  // its name in `watch` and `stats conns`
 
   void answer(const protocol::request& r, std::string_view line) {
     if (!r.noreply) out.append(line);
@@ -41,7 +42,7 @@ void retrieve(execution& with, const command& r, const hashed_key& key);
 // answer.
 [[nodiscard]] bool shut_down(execution& with, const protocol::request& r);
 
-// Every request but retrievals, storage commands, `quit` and `shutdown`.
+// Every request but retrievals, storage commands and those that change what the connection is at.
 void execute(execution& with, const command& r);
 
 }  // namespace tandem::service

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "common/base/time.h"
+#include "common/service/crawler.h"
 #include "common/service/prefix_statistics.h"
+#include "common/service/watch_hub.h"
 #include "common/service/worker_statistics.h"
 
 namespace tandem::service {
@@ -21,7 +23,7 @@ struct process_facts {
   double rusage_user = 0, rusage_system = 0;  // seconds
   std::uint64_t connections_max = 0, connections_current = 0, connections_total = 0;
   std::uint64_t connections_rejected = 0, connection_structures = 0;
-  std::uint64_t listen_disabled = 0;
+  std::uint64_t listen_disabled = 0, listen_disabled_microseconds = 0;
   bool accepting = true;
   unsigned threads = 1;
   int verbosity = 0;
@@ -32,6 +34,7 @@ struct command_policy {
   bool flush_all = true;
   bool shutdown = false;
   bool dumps = true;  // of keys
+  bool watch = true;
 };
 
 // A `STAT name value` row. Neither holds a space, a CR or a LF: scrapers split on them.
@@ -73,10 +76,14 @@ class server {
   // Shared by all connections.
   prefix_statistics& prefixes() noexcept { return prefixes_; }
   statistics_baseline& baseline() noexcept { return baseline_; }
+  watch_hub& watchers() noexcept { return watchers_; }
+  crawler& crawls() noexcept { return crawls_; }
 
  private:
   prefix_statistics prefixes_;
   statistics_baseline baseline_;
+  watch_hub watchers_;
+  crawler crawls_;
 };
 
 }  // namespace tandem::service

@@ -6,6 +6,7 @@
 #include "common/base/check.h"
 #include "common/protocol/exptime.h"
 #include "common/protocol/reply.h"
+#include "common/service/watch_events.h"
 
 namespace tandem::service {
 
@@ -25,6 +26,24 @@ struct block {
   large_ref large;
   std::size_t size() const { return (large ? large->size() : 0) + bytes.size(); }
 };
+
+// As `watch` names it.
+std::string_view command_name(verb what) {
+  switch (what) {
+    case verb::add:
+      return "add";
+    case verb::replace:
+      return "replace";
+    case verb::append:
+      return "append";
+    case verb::prepend:
+      return "prepend";
+    case verb::cas:
+      return "cas";
+    default:
+      return "set";
+  }
+}
 
 std::uint32_t exptime_of(const execution& with, const request& r) {
   return protocol::absolute_exptime(r.exptime, unix_seconds(with.now.wall));
@@ -115,9 +134,8 @@ std::string_view compare_and_store(execution& with, store::locked& shard, const 
   return store_new(with, shard, key, r, value);
 }
 
-std::string_view store_if_allowed(execution& with, const command& r, const block& value) {
-  const hashed_key key = r.hashed();
-  auto shard = with.data.lock(key, with.now);
+std::string_view store_if_allowed(execution& with, store::locked& shard, const hashed_key& key,
+                                  const command& r, const block& value) {
   switch (r.what) {
     case verb::set:
       return store_new(with, shard, key, r, value);
@@ -144,7 +162,15 @@ std::string_view store_if_allowed(execution& with, const command& r, const block
 void store_and_answer(execution& with, const command& r, const block& value) {
   with.counts.cmd_set.add();
   if (with.host.prefixes().enabled()) with.host.prefixes().record_set(r.key);
-  with.answer(r, store_if_allowed(with, r, value));
+  const hashed_key key = r.hashed();
+  std::string_view answer;
+  {
+    auto shard = with.data.lock(key, with.now);
+    note_fetch(with, shard, key);
+    answer = store_if_allowed(with, shard, key, r, value);
+    note_store(with, shard, key, command_name(r.what), answer, value.size());
+  }
+  with.answer(r, answer);
 }
 
 // There is no place, or not enough of it: what is there is removed if it was to be replaced.
@@ -154,7 +180,9 @@ std::string_view refuse_block(execution& with, store::locked& shard, const hashe
     shard.remove(key);
     with.mutated = true;
   }
-  return refusal_of(with, status);
+  const std::string_view refusal = refusal_of(with, status);
+  note_store(with, shard, key, command_name(r.what), refusal, r.value_bytes);
+  return refusal;
 }
 
 }  // namespace

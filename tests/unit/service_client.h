@@ -72,7 +72,9 @@ class client {
  public:
   explicit client(const service::store_options& options = small_store(),
                   const service::connection_limits& limits = {})
-      : data(options), connection(data, host.statistics, host, limits) {}
+      : data(options), connection(data, host.statistics, host, limits) {
+    data.set_watchers(host.watchers());
+  }
 
   // How replies are taken: everything at once, or a random few bytes at a time.
   bool takes_random_steps = false;
