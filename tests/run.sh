@@ -50,7 +50,7 @@ done
 packages=(
   g++ cmake ninja-build git                                           # to build
   libboost1.81-dev libspdlog-dev libcli11-dev libyaml-cpp-dev libssl-dev libxxhash-dev catch2
-  python3 python3-pymemcache libmemcached-tools memcached             # to test
+  python3 python3-pymemcache libmemcached-tools memcached openssl     # to test
   clang-format clang-tidy shellcheck systemd                          # to check
 )
 

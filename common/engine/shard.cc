@@ -55,12 +55,12 @@ record* shard::next_record(sweep& at) const noexcept {
 // --- reading -------------------------------------------------------------------------------
 
 std::optional<item_view> shard::find(std::uint64_t hash, std::string_view key, instant now,
-                                     bool access, absence* why) {
+                                     bool access) {
   latest_ = now;
   record* r = index_.find(hash, key);
   if (r == nullptr || r->tombstone) return std::nullopt;
   if (is_dead(*r, now)) {
-    if (why != nullptr) *why = is_flushed(*r) ? absence::flushed : absence::expired;
+    ++(is_flushed(*r) ? counted_.find_flushed : counted_.find_expired);
     reclaim(hash, r, now);
     return std::nullopt;
   }

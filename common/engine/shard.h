@@ -71,17 +71,13 @@ struct cursor {
   bool done = false;
 };
 
-// Why a look found nothing.
-enum class absence : std::uint8_t {
-  unknown,  // the key is not here
-  expired,
-  flushed,
-};
-
+// Told of what leaves a shard, in the middle of the call that causes it; must not touch the shard.
 class drop_listener {
  public:
   // `key` was dropped without a tombstone in a state that only this node knew.
   virtual void dropped_unshared(std::string_view key, version changed) noexcept = 0;
+  // A visible value is being evicted; it lives until the call returns.
+  virtual void evicted(const item_view& item, instant now) noexcept = 0;
 
  protected:
   ~drop_listener() = default;
@@ -107,9 +103,9 @@ class shard {
   // --- reading -----------------------------------------------------------------------------
   // The visible value of `key`: not a tombstone, not expired, not flushed. Something expired or
   // flushed that it meets is reclaimed. Counts as an access (eviction, last_access, fetched) if
-  // `access`. `why` is told what is the matter where there is none.
+  // `access`.
   std::optional<item_view> find(std::uint64_t hash, std::string_view key, instant now,
-                                bool access = true, absence* why = nullptr);
+                                bool access = true);
   // Whatever is stored under `key`: tombstones, expired and flushed items too; not an access.
   // The replication's look.
   std::optional<item_view> find_any(std::uint64_t hash, std::string_view key) const;
@@ -166,7 +162,6 @@ class shard {
     shared_ = shared;
     own_nodes_ = nodes;
   }
-  // Told of each such drop, in the middle of the call that causes it; must not touch the shard.
   // None by default; it outlives the shard.
   void set_drop_listener(drop_listener* listener) noexcept { drop_listener_ = listener; }
 

@@ -119,6 +119,18 @@ void parse_number(request& r, token_cursor words, std::string_view error) noexce
   r.number = *number;
 }
 
+// shutdown: [graceful]
+void parse_shutdown(request& r, token_cursor words) noexcept {
+  r.noreply = asks_for_silence(words.rest());
+  const auto word = words.next();
+  auto mode = shutdown_mode::unknown;
+  if (word.empty())
+    mode = shutdown_mode::plain;
+  else if (word == "graceful" && words.rest().empty())
+    mode = shutdown_mode::graceful;
+  r.number = static_cast<std::uint64_t>(mode);
+}
+
 void parse_unknown(request& r, std::string_view arguments) noexcept {
   const std::string_view last = last_token(arguments);
   if (last.starts_with("HTTP/")) {
@@ -156,12 +168,16 @@ void parse_arguments(request& r, token_cursor words) noexcept {
       return parse_number(r, words, reply::bad_format);
     case verb::cache_memlimit:
       return parse_number(r, words, reply::unknown_command);
+    case verb::watch:
+    case verb::lru_crawler:
+    case verb::lru:
+    case verb::slabs:
     case verb::stats:
       r.rest = words.rest();
       return;
     case verb::shutdown:
-      r.noreply = asks_for_silence(words.rest());
-      return refuse(r, reply::no_shutdown);
+      return parse_shutdown(r, words);
+    case verb::refresh_certs:
     case verb::version:
     case verb::quit:
       return;

@@ -53,7 +53,29 @@ constexpr std::string_view too_large = "SERVER_ERROR object too large for cache\
 constexpr std::string_view no_room = "SERVER_ERROR out of memory storing object\r\n";
 constexpr std::string_view no_room_for_item = "SERVER_ERROR Out of memory allocating new item\r\n";
 constexpr std::string_view no_room_for_number = "SERVER_ERROR out of memory\r\n";
+constexpr std::string_view no_cachedump = "CLIENT_ERROR stats cachedump not allowed\r\n";
+constexpr std::string_view no_detail = "CLIENT_ERROR stats detail not allowed\r\n";
+constexpr std::string_view no_metadump = "ERROR metadump not allowed\r\n";
+constexpr std::string_view no_mgdump = "ERROR key dump not allowed\r\n";
+constexpr std::string_view no_watch = "CLIENT_ERROR watch commands not allowed\r\n";
+constexpr std::string_view too_many_watchers = "WATCHER_TOO_MANY log watcher limit reached\r\n";
+constexpr std::string_view crawler_disabled = "CLIENT_ERROR lru crawler disabled\r\n";
+constexpr std::string_view crawler_runs = "ERROR failed to start lru crawler thread\r\n";
+constexpr std::string_view crawler_busy = "BUSY currently processing crawler request\r\n";
+constexpr std::string_view crawler_bad_class = "BADCLASS invalid class id\r\n";
+constexpr std::string_view crawler_error = "ERROR an unknown error happened\r\n";
+constexpr std::string_view crawler_sleep_too_long =
+    "CLIENT_ERROR sleep must be one second or less\r\n";
+constexpr std::string_view dump_end = "EN\r\n";
+constexpr std::string_view no_reassign = "CLIENT_ERROR slab reassignment disabled\r\n";
+constexpr std::string_view bad_automove_window =
+    "CLIENT_ERROR automove window too low or too high\r\n";
+constexpr std::string_view bad_lru_percents = "ERROR hot and warm pcts must not exceed 80\r\n";
+constexpr std::string_view bad_lru_factors =
+    "ERROR hot/warm age factors must be greater than 0\r\n";
 constexpr std::string_view no_shutdown = "SERVER_ERROR: shutdown not enabled\r\n";
+constexpr std::string_view bad_shutdown = "CLIENT_ERROR invalid shutdown mode\r\n";
+constexpr std::string_view no_flush_all = "CLIENT_ERROR flush_all not allowed\r\n";
 constexpr std::string_view memory_limit_too_small =
     "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n";
 constexpr std::string_view memory_limit_too_big =

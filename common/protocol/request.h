@@ -18,6 +18,9 @@ enum class action : std::uint8_t {
   close,   // hang up without an answer
 };
 
+// The argument of `shutdown`, in request::number.
+enum class shutdown_mode : std::uint8_t { plain, graceful, unknown };
+
 struct request {
   action todo = action::run;
   verb what = verb::unknown;
@@ -31,8 +34,8 @@ struct request {
   std::uint32_t flags = 0;
   std::int32_t exptime = 0;  // as sent; exptime.h turns it into a moment
   std::uint64_t number = 0;  // cas: the unique; incr, decr: the delta; else the first argument
-  // get, gets, gat, gats: all keys, each of a legal length; stats: everything behind the verb; the
-  // meta commands: all flags.
+  // get, gets, gat, gats: all keys, each of a legal length; the meta commands: all flags; stats,
+  // watch, lru_crawler, lru, slabs: everything behind the verb.
   std::string_view rest;
   meta_flags meta;
 

@@ -35,6 +35,11 @@ enum class verb : std::uint8_t {
   meta_arithmetic,  // "ma"
   meta_noop,        // "mn"
   meta_debug,       // "me"
+  refresh_certs,
+  watch,
+  lru_crawler,
+  lru,
+  slabs,
 };
 
 namespace detail {
@@ -55,6 +60,8 @@ constexpr verb find_verb(std::string_view word) noexcept {
     if (word == "flush_all") return verb::flush_all;
     if (word == "verbosity") return verb::verbosity;
     if (word == "cache_memlimit") return verb::cache_memlimit;
+    if (word == "refresh_certs") return verb::refresh_certs;
+    if (word == "lru_crawler") return verb::lru_crawler;
     return verb::unknown;
   }
   // A word that begins with a NUL packs like the word without it.
@@ -108,6 +115,12 @@ constexpr verb find_verb(std::string_view word) noexcept {
       return verb::quit;
     case pack("shutdown"):
       return verb::shutdown;
+    case pack("watch"):
+      return verb::watch;
+    case pack("lru"):
+      return verb::lru;
+    case pack("slabs"):
+      return verb::slabs;
     default:
       return verb::unknown;
   }

@@ -2,14 +2,17 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 
 #include "common/base/check.h"
 #include "common/protocol/exptime.h"
 #include "common/protocol/numbers.h"
 #include "common/protocol/reply.h"
+#include "common/service/maintenance.h"
 #include "common/service/meta.h"
 #include "common/service/number.h"
 #include "common/service/stats.h"
+#include "common/service/watch_events.h"
 
 namespace tandem::service {
 
@@ -36,6 +39,8 @@ void remove(execution& with, const command& r) {
   bool found = false;
   {
     auto shard = with.data.lock(key, with.now);
+    note_fetch(with, shard, key);
+    note_delete(with, shard, key, "delete");
     found = shard.find(key, false).has_value();
     // Even where nothing is seen here: what was evicted here may still live at the peer.
     shard.remove(key);
@@ -51,6 +56,7 @@ void change(execution& with, const command& r) {
   std::optional<changed_number> changed;
   {
     auto shard = with.data.lock(key, with.now);
+    note_fetch(with, shard, key);
     const auto item = shard.find(key, false);
     if (!item) {
       (up ? with.counts.incr_misses : with.counts.decr_misses).add();
@@ -60,8 +66,10 @@ void change(execution& with, const command& r) {
     if (!changed) return with.answer(r, reply::not_a_number);
     (up ? with.counts.incr_hits : with.counts.decr_hits).add();
     const auto put = put_number(shard, key, *item, *changed, {item->meta.exptime, {}});
-    if (put.status != engine::store_status::stored)
-      return with.answer(r, reply::no_room_for_number);
+    const bool stored = put.status == engine::store_status::stored;
+    note_store(with, shard, key, up ? "incr" : "decr",
+               stored ? reply::stored : reply::no_room_for_number, changed->digits().size());
+    if (!stored) return with.answer(r, reply::no_room_for_number);
   }
   with.mutated = true;
   char line[protocol::number_line_max];
@@ -72,7 +80,12 @@ void change(execution& with, const command& r) {
 void touch(execution& with, const command& r) {
   const command_key key(r);
   const std::uint32_t exptime = protocol::absolute_exptime(r.exptime, unix_seconds(with.now.wall));
-  const bool found = with.data.lock(key, with.now).touch(key, exptime);
+  bool found = false;
+  {
+    auto shard = with.data.lock(key, with.now);
+    note_fetch(with, shard, key);
+    found = shard.touch(key, exptime);
+  }
   with.mutated |= found;
   with.counts.cmd_touch.add();
   (found ? with.counts.touch_hits : with.counts.touch_misses).add();
@@ -81,6 +94,9 @@ void touch(execution& with, const command& r) {
 
 void flush_all(execution& with, const request& r) {
   with.counts.cmd_flush.add();
+  const bool allowed = with.host.policy().flush_all;
+  with.host.flush_requested(allowed);
+  if (!allowed) return with.answer(r, reply::no_flush_all);
   // A negative delay is none.
   const std::uint32_t at =
       r.exptime <= 0 ? 0 : protocol::absolute_exptime(r.exptime, unix_seconds(with.now.wall));
@@ -103,6 +119,13 @@ void set_memory_limit(execution& with, const request& r) {
   if (r.number > megabytes_max) return with.answer(r, reply::memory_limit_too_big);
   const bool adjusted = with.data.set_memory_limit(r.number << 20, with.now);
   with.answer(r, adjusted ? reply::ok : reply::memory_limit_out_of_bounds);
+}
+
+void refresh_certificates(execution& with) {
+  const std::string error = with.host.refresh_certificates();
+  if (error.empty()) return with.out.append(reply::ok);
+  with.out.append(error);
+  with.out.append(reply::crlf);
 }
 
 void answer_version(execution& with) {
@@ -130,16 +153,14 @@ void retrieve(execution& with, const command& r, const hashed_key& key) {
   bool found = false;
   {
     auto shard = with.data.lock(key, with.now);
-    engine::absence why = engine::absence::unknown;
-    if (const auto item = shard.find(key, true, &why)) {
+    note_fetch(with, shard, key);
+    if (const auto item = shard.find(key)) {
       found = true;
       append_value(with.out, key.key, *item, with_cas);
       if (touching) {
         shard.touch(key, protocol::absolute_exptime(r.exptime, unix_seconds(with.now.wall)));
         with.mutated = true;
       }
-    } else {
-      with.count_miss(why);
     }
   }
   if (touching) {
@@ -150,6 +171,20 @@ void retrieve(execution& with, const command& r, const hashed_key& key) {
     (found ? with.counts.get_hits : with.counts.get_misses).add();
   }
   if (with.host.prefixes().enabled()) with.host.prefixes().record_get(key.key, found);
+}
+
+bool shut_down(execution& with, const request& r) {
+  if (!with.host.policy().shutdown) {
+    with.answer(r, reply::no_shutdown);
+    return false;
+  }
+  const auto mode = static_cast<protocol::shutdown_mode>(r.number);
+  if (mode == protocol::shutdown_mode::unknown) {
+    with.answer(r, reply::bad_shutdown);
+    return false;
+  }
+  with.host.shut_down(mode == protocol::shutdown_mode::graceful);
+  return true;
 }
 
 void execute(execution& with, const command& r) {
@@ -167,6 +202,8 @@ void execute(execution& with, const command& r) {
       return set_verbosity(with, r);
     case verb::cache_memlimit:
       return set_memory_limit(with, r);
+    case verb::refresh_certs:
+      return refresh_certificates(with);
     case verb::version:
       return answer_version(with);
     case verb::stats:
@@ -181,6 +218,10 @@ void execute(execution& with, const command& r) {
       return meta_debug(with, r);
     case verb::meta_noop:
       return with.out.append(reply::meta_noop);
+    case verb::slabs:
+      return answer_slabs_command(with, r.rest);
+    case verb::lru:
+      return answer_lru(with, r.rest);
     case verb::get:
     case verb::gets:
     case verb::gat:
@@ -194,6 +235,8 @@ void execute(execution& with, const command& r) {
     case verb::meta_set:
     case verb::quit:
     case verb::shutdown:
+    case verb::watch:
+    case verb::lru_crawler:
     case verb::unknown:
       break;
   }

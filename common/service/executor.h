@@ -43,13 +43,9 @@ struct execution {
   server& host;
   output_queue& out;
   instant now;
-  bool& mutated;  // set when something was journaled
+  bool& mutated;   // set when something was journaled
+  int client = 0;  // its name in `watch` and `stats conns`
 
-  // A retrieval found nothing.
-  void count_miss(engine::absence why) {
-    if (why == engine::absence::expired) counts.get_expired.add();
-    if (why == engine::absence::flushed) counts.get_flushed.add();
-  }
   void answer(const protocol::request& r, std::string_view line) {
     if (!r.noreply) out.append(line);
   }
@@ -62,7 +58,11 @@ void append_block(output_queue& out, char* start, char* end, const engine::item_
 // get gets gat gats, for one of the keys (at most key_size_max bytes): its VALUE if it is there.
 void retrieve(execution& with, const command& r, const hashed_key& key);
 
-// Every request but retrievals, storage commands and `quit`.
+// `shutdown`: whether the process was asked to end, so that the connection closes without an
+// answer.
+[[nodiscard]] bool shut_down(execution& with, const protocol::request& r);
+
+// Every request but retrievals, storage commands and those that change what the connection is at.
 void execute(execution& with, const command& r);
 
 }  // namespace tandem::service

@@ -3,6 +3,7 @@
 #include "common/protocol/tokens.h"
 #include "common/service/meta.h"
 #include "common/service/number.h"
+#include "common/service/watch_events.h"
 
 namespace tandem::service {
 
@@ -49,6 +50,13 @@ number_meta new_meta(const execution& with, const command& r, const outcome& bef
   return {visit_flags(with, r, before, [](auto...) {}), wanted_cas(r)};
 }
 
+void note(const execution& with, const store::locked& shard, const hashed_key& key,
+          std::string_view command, store_status status, const changed_number& number) {
+  const bool stored = status == store_status::stored;
+  note_store(with, shard, key, command, stored ? reply::stored : reply::no_room_for_number,
+             number.digits().size());
+}
+
 outcome change(execution& with, const command& r, store::locked& shard, const hashed_key& key,
                const item_view& item, bool up) {
   if (item.large || item.value.empty()) return refused(reply::not_a_number);
@@ -57,6 +65,7 @@ outcome change(execution& with, const command& r, store::locked& shard, const ha
   if (!result.number) return refused(reply::not_a_number);
   (up ? with.counts.incr_hits : with.counts.decr_hits).add();
   const auto put = put_number(shard, key, item, *result.number, new_meta(with, r, result));
+  note(with, shard, key, up ? "incr" : "decr", put.status, *result.number);
   if (put.status != store_status::stored) return refused(reply::no_room_for_number);
   with.mutated = true;
   result.cas_unique = put.cas_unique;
@@ -67,6 +76,7 @@ outcome create(execution& with, const command& r, store::locked& shard, const ha
   outcome result{.number = changed_number(r.meta.initial), .created = true};
   const number_meta meta = new_meta(with, r, result);
   const auto put = shard.put(key, 0, meta.exptime, result.number->digits(), key_mark(r), meta.cas);
+  note(with, shard, key, "add", put.status, *result.number);
   if (put.status != store_status::stored) return refused(reply::no_room_for_item);
   with.mutated = true;
   result.cas_unique = put.cas_unique;
@@ -76,6 +86,7 @@ outcome create(execution& with, const command& r, store::locked& shard, const ha
 outcome act(execution& with, const command& r, const hashed_key& key) {
   const bool up = r.meta.mode != 'D' && r.meta.mode != '-';
   auto shard = with.data.lock(key, with.now);
+  note_fetch(with, shard, key);
   if (const auto item = shard.find(key, false)) return change(with, r, shard, key, *item, up);
   if (r.meta.has('N')) return create(with, r, shard, key);
   (up ? with.counts.incr_misses : with.counts.decr_misses).add();

@@ -1,5 +1,6 @@
 // md: delete, or keep the item but mark it stale (I), or keep its key without its value (x).
 #include "common/service/meta.h"
+#include "common/service/watch_events.h"
 
 #include "common/protocol/reply.h"
 
@@ -37,11 +38,13 @@ bool spoil(execution& with, const command& r, store::locked& shard, const hashed
 // The status; empty: out of memory.
 std::string_view act(execution& with, const command& r, const hashed_key& key) {
   auto shard = with.data.lock(key, with.now);
+  note_fetch(with, shard, key);
   const auto item = shard.find(key, false);
   if (item && r.meta.has('C') && item->meta.cas_unique() != r.meta.compare) {
     with.counts.delete_misses.add();
     return "EX";
   }
+  if (!r.meta.has('I')) note_delete(with, shard, key, "md");
   if (item && (r.meta.has('I') || r.meta.has('x'))) {
     if (!spoil(with, r, shard, key, item->meta)) return {};
     if (!r.meta.has('I')) with.counts.delete_hits.add();

@@ -5,6 +5,7 @@
 #include "common/protocol/reply.h"
 #include "common/protocol/tokens.h"
 #include "common/service/meta.h"
+#include "common/service/watch_events.h"
 
 namespace tandem::service {
 
@@ -113,12 +114,9 @@ bool create(execution& with, const command& r, store::locked& shard, const hashe
 
 bool find(execution& with, const command& r, const hashed_key& key) {
   auto shard = with.data.lock(key, with.now);
-  engine::absence why = engine::absence::unknown;
-  const auto item = shard.find(key, !r.meta.has('u'), &why);
-  if (!item) {
-    with.count_miss(why);
-    return r.meta.has('N') && create(with, r, shard, key);
-  }
+  note_fetch(with, shard, key);
+  const auto item = shard.find(key, !r.meta.has('u'));
+  if (!item) return r.meta.has('N') && create(with, r, shard, key);
   const outcome becomes = answer_hit(with, r, *item, false);
   if (becomes.won || r.meta.has('T')) {
     shard.touch(key, becomes.exptime, becomes.marks);

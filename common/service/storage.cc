@@ -8,6 +8,7 @@
 #include "common/protocol/reply.h"
 #include "common/protocol/tokens.h"
 #include "common/service/meta.h"
+#include "common/service/watch_events.h"
 
 namespace tandem::service {
 
@@ -31,7 +32,7 @@ struct block {
 // What came of a storage command.
 enum class storing : std::uint8_t { stored, not_stored, exists, not_found, too_large, no_room };
 struct outcome {
-  storing what;
+  storing what = storing::stored;
   std::uint64_t cas_unique = 0;  // when stored
   std::size_t size = 0;          // of the value, when an append or prepend changed it
 };
@@ -50,6 +51,24 @@ verb condition_of(const request& r) {
       return r.meta.has('C') ? verb::cas : verb::replace;
     default:
       return r.meta.has('C') ? verb::cas : verb::set;
+  }
+}
+
+// As `watch` names it.
+std::string_view command_name(verb what) {
+  switch (what) {
+    case verb::add:
+      return "add";
+    case verb::replace:
+      return "replace";
+    case verb::append:
+      return "append";
+    case verb::prepend:
+      return "prepend";
+    case verb::cas:
+      return "cas";
+    default:
+      return "set";
   }
 }
 
@@ -180,9 +199,8 @@ outcome compare_and_store(execution& with, store::locked& shard, const hashed_ke
   return store_new(with, shard, key, r, a, value);
 }
 
-outcome store_if_allowed(execution& with, const command& r, const hashed_key& key,
-                         const block& value) {
-  auto shard = with.data.lock(key, with.now);
+outcome store_if_allowed(execution& with, store::locked& shard, const hashed_key& key,
+                         const command& r, const block& value) {
   switch (condition_of(r)) {
     case verb::set:
       break;
@@ -245,12 +263,27 @@ void store_and_answer(execution& with, const command& r, const block& value) {
   const bool is_meta = r.what == verb::meta_set;
   with.counts.cmd_set.add();
   if (!is_meta && with.host.prefixes().enabled()) with.host.prefixes().record_set(r.key);
-  outcome result = store_if_allowed(with, r, key, value);
-  const words told = words_for(result.what);
+  outcome result;
+  words told;
+  {
+    auto shard = with.data.lock(key, with.now);
+    note_fetch(with, shard, key);
+    result = store_if_allowed(with, shard, key, r, value);
+    told = words_for(result.what);
+    note_store(with, shard, key, command_name(condition_of(r)), told.classic, r.value_bytes);
+  }
   if (!is_meta || told.meta.empty()) return with.answer(r, told.classic);
   if (result.what == storing::stored && r.meta.has('q')) return;
   if (result.size == 0) result.size = r.value_bytes;  // what was stored has no tail any more
   answer_meta(with, r, key, result);
+}
+
+// A block has no place: the answer, once it was swallowed.
+std::string_view refuse_block(execution& with, store::locked& shard, const hashed_key& key,
+                              const request& r, store_status status) {
+  const std::string_view refusal = words_for(give_up(with, shard, key, r, status).what).classic;
+  note_store(with, shard, key, command_name(condition_of(r)), refusal, r.value_bytes);
+  return refusal;
 }
 
 }  // namespace
@@ -262,8 +295,8 @@ bool reserve_block(execution& with, const command& r, large_ref& place, std::str
   const bool fits = shard.fits(key.key.size(), r.value_bytes);
   if (fits) place = shard.reserve(key, r.value_bytes);
   if (place) return true;
-  const auto status = fits ? store_status::out_of_memory : store_status::too_large;
-  refusal = words_for(give_up(with, shard, key, r, status).what).classic;
+  refusal = refuse_block(with, shard, key, r,
+                         fits ? store_status::out_of_memory : store_status::too_large);
   return false;
 }
 
@@ -272,7 +305,7 @@ bool extend_block(execution& with, const command& r, engine::large_value& place,
   const command_key key(r);
   auto shard = with.data.lock(key, with.now);
   if (shard.extend(place)) return true;
-  refusal = words_for(give_up(with, shard, key, r, store_status::out_of_memory).what).classic;
+  refusal = refuse_block(with, shard, key, r, store_status::out_of_memory);
   return false;
 }
 

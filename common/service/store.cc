@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/base/check.h"
+#include "common/service/watch_events.h"
 
 namespace tandem::service {
 
@@ -246,6 +247,24 @@ std::size_t store::used_bytes() const {
     sum += p->items.used_bytes();
   }
   return sum;
+}
+
+void store::set_watchers(watch_hub& hub) {
+  watchers_ = &hub;
+  for (const auto& p : partitions_) p->watchers = &hub;
+}
+
+void store::partition::evicted(const item_view& item, instant now) noexcept {
+  if (watchers != nullptr && watchers->wants(watch::evictions)) note_eviction(*watchers, item, now);
+}
+
+void store::walk_values(std::size_t shard, engine::cursor& at, unsigned budget, instant now,
+                        const std::function<void(const item_view&)>& visit) const {
+  const partition& p = *partitions_[shard];
+  const std::lock_guard guard(p.mutex);
+  p.items.walk(at, budget, [&](const item_view& item) {
+    if (item.meta.kind == item_kind::value && p.items.visible(item.meta, now)) visit(item);
+  });
 }
 
 store::digest_result store::digest(instant now) const {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -20,6 +21,8 @@
 #include "common/replication/journal.h"
 
 namespace tandem::service {
+
+class watch_hub;
 
 struct store_options {
   std::size_t shards = 1;  // a power of two; shard_count_for() knows a good one
@@ -56,12 +59,14 @@ class store final : public replication::data_port {
       journal.append(changed, key);
       mutations.fetch_add(1);
     }
+    void evicted(const engine::item_view& item, instant now) noexcept override;
 
     mutable std::mutex mutex;
     engine::shard items;
     replication::hybrid_clock clock;
     replication::journal journal;
     std::atomic<std::uint64_t>& mutations;  // the store's
+    watch_hub* watchers = nullptr;          // the store's
     version confirmed;               // no state of this shard up to it is unknown to the peer
     std::size_t journal_charge = 0;  // of journal.bytes(), as the items' limit knows it
   };
@@ -77,10 +82,8 @@ class store final : public replication::data_port {
   class locked {
    public:
     // The visible value. `access` false: a look that does not count for eviction or statistics.
-    // `why`: told what is the matter where there is none.
-    std::optional<engine::item_view> find(const hashed_key& k, bool access = true,
-                                          engine::absence* why = nullptr) {
-      return shard_.items.find(k.hash, k.key, now_, access, why);
+    std::optional<engine::item_view> find(const hashed_key& k, bool access = true) {
+      return shard_.items.find(k.hash, k.key, now_, access);
     }
     // Whatever is stored, tombstones and hidden values included; not an access.
     std::optional<engine::item_view> peek(const hashed_key& k) const {
@@ -172,6 +175,15 @@ class store final : public replication::data_port {
   std::size_t segment_bytes() const noexcept { return partitions_.front()->items.segment_bytes(); }
   std::size_t item_size_max() const noexcept { return options_.item_size_max; }
   bool evicts() const noexcept { return options_.evict; }
+  // Calls `visit` for the visible values at the cursor's position of a shard, under its lock, and
+  // advances it past about `budget` items. `visit` must not call the store. What exists from the
+  // walk's start to its end is seen at least once.
+  void walk_values(std::size_t shard, engine::cursor& at, unsigned budget, instant now,
+                   const std::function<void(const engine::item_view&)>& visit) const;
+  // Evictions and what the peer's records come to are told there from now on. Before any thread
+  // uses the store; the hub outlives it.
+  void set_watchers(watch_hub& hub);
+  watch_hub* watchers() const noexcept { return watchers_; }  // null: none set
   // A digest of all visible items (key, everything of their meta, value), equal on two nodes that
   // hold the same whatever their shard counts, and how many items it covers.
   struct digest_result {
@@ -218,6 +230,8 @@ class store final : public replication::data_port {
   void carry_out_due_flush(instant now);
   void follow_memory_limit(instant now);
   void answer_stale(partition& p, const hashed_key& k, version stored);
+  replication::apply_status apply_to(partition& p, const hashed_key& k,
+                                     const replication::record& incoming, instant now);
 
   const store_options options_;  // memory_bytes: the first limit
   std::atomic<std::size_t> memory_limit_{options_.memory_bytes};
@@ -225,6 +239,7 @@ class store final : public replication::data_port {
   std::size_t highest_limit_ = options_.memory_bytes;
   std::atomic<std::uint64_t> mutations_{0};
   std::vector<std::unique_ptr<partition>> partitions_;
+  watch_hub* watchers_ = nullptr;
   std::atomic<unsigned> node_id_;
   std::atomic<unsigned> node_ids_used_{0};  // a bit for each
   mutable std::mutex flush_mutex_;          // taken before a shard's lock, never after

@@ -235,25 +235,3 @@ TEST_CASE("me") {
        "ME S0VZ exp=-1 la=0 cas=1 fetch=yes cls=1 size=63\r\nEN\r\n"},
   });
 }
-
-TEST_CASE("slabs and lru") {
-  run_at_every_size({
-      {"", "slabs\r\nslabs bogus\r\nlru\r\nlru mode bogus\r\n",
-       "ERROR\r\nERROR\r\nERROR\r\nERROR\r\n"},
-      {"",
-       "slabs reassign 1 2\r\nslabs reassign 1 1\r\nslabs reassign 99 1\r\nslabs reassign a 1\r\n",
-       "NOSPARE source class has no spare pages\r\nSAME src and dst class are identical\r\n"
-       "BADCLASS invalid src or dst class id\r\n" +
-           bad_format},
-      {"",
-       "slabs automove 0\r\nslabs automove 3\r\nslabs automove x\r\nslabs automove ratio 0.8\r\n"
-       "slabs automove window 10\r\nslabs automove window 2\r\n",
-       "OK\r\nERROR\r\n" + bad_format +
-           "OK\r\nOK\r\nCLIENT_ERROR automove window too low or too high\r\n"},
-      {"",
-       "lru tune 10 25 0.1 2.0\r\nlru tune 50 31 1 1\r\nlru tune 1 1 0 1\r\nlru tune 1 1 x 1\r\n",
-       "OK\r\nERROR hot and warm pcts must not exceed 80\r\n"
-       "ERROR hot/warm age factors must be greater than 0\r\nERROR\r\n"},
-      {"", "lru mode flat noreply\r\nlru temp_ttl -1\r\n", "OK\r\n"},
-  });
-}
