@@ -1,11 +1,12 @@
 // Ties a row of the table of keys to its member of `options`: getter and setter without a line of
-// code for each key. For schema.cc only.
+// code for each key. For the tables of schema.cc only.
 #pragma once
 
 #include <chrono>
 #include <concepts>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "config/schema.h"
@@ -33,6 +34,11 @@ template <std::integral Integer>
 value boxed(Integer from) {
   return static_cast<std::int64_t>(from);
 }
+// An enumeration is the place of its word among the key's choices.
+template <class Enum>
+requires std::is_enum_v<Enum> value boxed(Enum from) {
+  return static_cast<std::int64_t>(from);
+}
 template <class T>
 value boxed(const std::optional<T>& from) {
   return from ? boxed(*from) : value{};
@@ -56,6 +62,11 @@ inline void unbox(const value& from, milliseconds& to) {
 template <std::integral Integer>
 void unbox(const value& from, Integer& to) {
   to = static_cast<Integer>(std::get<std::int64_t>(from));
+}
+template <class Enum>
+requires std::is_enum_v<Enum>
+void unbox(const value& from, Enum& to) {
+  to = static_cast<Enum>(std::get<std::int64_t>(from));
 }
 template <class T>
 void unbox(const value& from, std::optional<T>& to) {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "common/base/check.h"
+#include "config/extended_options.h"
 #include "config/text.h"
 
 namespace tandem::config {
@@ -74,10 +75,32 @@ void set_queue(const flag& f, const given_list& given, settings& into) {
 void set_port_or_dumps(const flag& f, const given_list& given, settings& into) {
   for (const std::string& one : given) {
     if (one.empty())
-      into.warn(f.name() + ": has no effect without PORT, as memcached's switch against key dumps");
+      into.set(key_at("commands.dumps"), static_cast<std::int64_t>(permission::deny), source::flag,
+               f.name());
     else
       into.set_text(key_at(f.key), one, source::flag, f.name());
   }
+}
+
+// memcached's -s closes the network. What a file says of listen.tcp stands.
+void set_unix_socket(const flag& f, const given_list& given, settings& into) {
+  set_key(f, given, into);
+  const key& tcp = key_at("listen.tcp");
+  if (into.origin_of(tcp).from == source::defaults) into.set(tcp, false, source::flag, f.name());
+}
+
+void set_permission(const flag& f, permission what, settings& into) {
+  into.set(key_at(f.key), static_cast<std::int64_t>(what), source::flag, f.name());
+}
+void allow(const flag& f, const given_list&, settings& into) {
+  set_permission(f, permission::allow, into);
+}
+void deny(const flag& f, const given_list&, settings& into) {
+  set_permission(f, permission::deny, into);
+}
+
+void set_extended(const flag&, const given_list& given, settings& into) {
+  apply_extended(given, into);
 }
 
 void check_udp(const flag& f, const given_list& given, settings& into) {
@@ -108,6 +131,11 @@ constexpr std::array table = {
     flag{"-l,--listen", "ADDR", required, clients,
          "address to listen on, HOST[:PORT]; several with commas or by giving it again",
          "listen.addresses", set_list},
+    flag{"-s,--unix-socket", "FILE", required, clients,
+         "UNIX socket to listen on, instead of TCP (both: listen.tcp)", "listen.unix_socket",
+         set_unix_socket},
+    flag{"-a,--unix-mask", "MASK", required, clients, "its permissions, in octal",
+         "listen.unix_mask", set_key},
     flag{"-U,--udp-port", "0", required, clients, "UDP port; only 0 (off) is accepted", "",
          check_udp},
     flag{"-c,--conn-limit", "N", required, clients, "most clients at once",
@@ -121,6 +149,20 @@ constexpr std::array table = {
          set_key},
     flag{"-B,--protocol", "NAME", required, clients, "ascii or auto, which are the same", "",
          check_protocol},
+    flag{"-Z,--enable-ssl", "", none, clients, "TLS; -o ssl_chain_cert and ssl_key name the files",
+         "tls.enabled", turn_on},
+    flag{"-Y,--auth-file", "FILE", required, clients, "USER:PASSWORD lines; clients must log in",
+         "auth.file", set_key},
+    flag{"-F,--disable-flush-all", "", none, clients, "refuse the command flush_all",
+         "commands.flush_all", deny},
+    flag{"-A,--enable-shutdown", "", none, clients, "take the command shutdown",
+         "commands.shutdown", allow},
+    flag{"-o,--extended", "LIST", required, clients,
+         "memcached's extended options, of which these have an effect: [no_]maxconns_fast, "
+         "idle_timeout=SECONDS, ssl_chain_cert, ssl_key, ssl_keyformat, ssl_verify_mode, "
+         "ssl_ca_cert, ssl_ciphers, ssl_min_version, ssl_wbuf_size, ssl_session_cache, "
+         "ssl_kernel_tls; and our own write_timeout=SECONDS",
+         "", set_extended},
 
     flag{"-m,--memory-limit", "SIZE", required, cache,
          "memory for everything, in MiB or with a unit (64, 2g)", "cache.memory", set_memory},
@@ -134,8 +176,8 @@ constexpr std::array table = {
     flag{"-x,--peer", "HOST", required, twin, "the other node, HOST[:PORT]", "replication.peer",
          set_key},
     flag{"-X", "PORT", argument::optional, twin,
-         "the link's port, here and at the peer; without PORT memcached's switch against dumps, "
-         "without effect",
+         "the link's port, here and at the peer; without PORT memcached's switch against dumps "
+         "of keys",
          "replication.port", set_port_or_dumps},
     flag{"-q,--queue-length", "N", required, twin,
          "journal room for N keys of 250 bytes (264 bytes each, at least 64KiB in all)",
@@ -172,19 +214,11 @@ constexpr std::array table = {
     flag{"-D", "CHAR", required, "", "there are no statistics by prefix", "", ignore},
     flag{"-e,--memory-file", "FILE", required, "", "the cache is refilled by the peer", "", ignore},
     flag{"-N,--napi-ids", "N", required, "", "threads are not bound to network queues", "", ignore},
-    flag{"-o,--extended", "LIST", required, "", "memcached's extended options are its own", "",
-         ignore},
     flag{"-C,--disable-cas", "", none, "", "replication needs CAS tokens: they stay on", "",
          ignore},
 
-    flag{"-s,--unix-socket", "FILE", required, "", "no UNIX socket: use -l 127.0.0.1", "", refuse},
-    flag{"-a,--unix-mask", "MASK", required, "", "no UNIX socket: use -l 127.0.0.1", "", refuse},
-    flag{"-A,--enable-shutdown", "", none, "", "no shutdown command: send SIGTERM", "", refuse},
-    flag{"-Y,--auth-file", "FILE", required, "", "clients are not authenticated", "", refuse},
-    flag{"-S,--enable-sasl", "", none, "", "clients are not authenticated", "", refuse},
-    flag{"-Z,--enable-ssl", "", none, "", "clients are served without TLS", "", refuse},
-    flag{"-F,--disable-flush-all", "", none, "", "there is no switch for flush_all", "", refuse},
-    flag{"-W,--disable-watch", "", none, "", "there is no switch for watch", "", refuse},
+    flag{"-W,--disable-watch", "", none, "", "there is no watch command", "", ignore},
+    flag{"-S,--enable-sasl", "", none, "", "it belongs to the binary protocol: use -Y", "", refuse},
 };
 
 }  // namespace

@@ -18,15 +18,60 @@ struct endpoint {
   friend bool operator==(const endpoint&, const endpoint&) = default;
 };
 
-// Where clients connect: YAML `listen`. Addresses are HOST[:PORT], as config/text.h reads them; one
-// without a port uses `port`.
+// Where clients connect: YAML `listen`. Addresses are HOST[:PORT], as parse_listener
+// (config/text.h) reads them; one without a port uses `port`.
 struct listen_options {
   std::vector<std::string> addresses;  // -l, comma-separated or repeated; empty: every address
   std::uint16_t port = 11211;          // -p; 1..65535
+  bool tcp = true;                     // false: the UNIX socket only; -s says so
+  std::string unix_socket;             // -s; a path; empty: none
+  unsigned unix_mask = 0700;           // -a; octal, 0..0777
   int backlog = 1024;                  // -b; 1..65535
   unsigned connections_max = 1024;     // -c; client connections at once, 1..1048576
-  bool reuse_port = false;             // no flag; SO_REUSEPORT on the client port
+  bool reject_at_limit = true;         // -o [no_]maxconns_fast; false: they wait in the kernel
+  std::chrono::milliseconds idle_timeout{0};       // -o idle_timeout; 0: never; else 10 ms..30 days
+  std::chrono::milliseconds write_timeout{30000};  // -o write_timeout; 10 ms..1 h
+  bool reuse_port = false;                         // no flag; SO_REUSEPORT on the client port
   friend bool operator==(const listen_options&, const listen_options&) = default;
+};
+
+enum class key_format { pem, der };
+enum class tls_version { tls1_0, tls1_1, tls1_2, tls1_3 };
+// What a client must show: nothing; a certificate is asked for, and a wrong one refused; a
+// certificate is needed.
+enum class client_certificate { none, request, require };
+
+// TLS for clients: YAML `tls`, memcached's -Z and -o ssl_*.
+struct tls_options {
+  bool enabled = false;                                  // -Z
+  std::string certificate_file;                          // ssl_chain_cert; PEM
+  std::string key_file;                                  // ssl_key; empty: in certificate_file
+  key_format format = key_format::pem;                   // ssl_keyformat; of key_file
+  client_certificate verify = client_certificate::none;  // ssl_verify_mode
+  std::string ca_file;                                   // ssl_ca_cert; of clients' certificates
+  std::string ciphers;                               // ssl_ciphers; up to TLS 1.2; empty: OpenSSL's
+  tls_version min_version = tls_version::tls1_2;     // ssl_min_version
+  bool session_cache = false;                        // ssl_session_cache
+  bool kernel_tls = false;                           // ssl_kernel_tls
+  std::size_t write_buffer = std::size_t{16} << 10;  // ssl_wbuf_size; 1 KiB..1 MiB
+  std::chrono::milliseconds handshake_timeout{10000};  // 10 ms..10 min
+  friend bool operator==(const tls_options&, const tls_options&) = default;
+};
+
+// YAML `auth`.
+struct auth_options {
+  std::string file;  // -Y; USER:PASSWORD lines; empty: no client has to say who it is
+  friend bool operator==(const auth_options&, const auth_options&) = default;
+};
+
+enum class permission { allow, deny };
+
+// Commands that act on more than a key: YAML `commands`.
+struct command_options {
+  permission flush_all = permission::allow;  // -F: deny
+  permission shutdown = permission::deny;    // -A: allow
+  permission dumps = permission::allow;      // -X without PORT: deny
+  friend bool operator==(const command_options&, const command_options&) = default;
 };
 
 // YAML `cache`.
@@ -86,6 +131,9 @@ struct process_options {
 
 struct options {
   listen_options listen;
+  tls_options tls;
+  auth_options auth;
+  command_options commands;
   cache_options cache;
   worker_options workers;
   replication_options replication;

@@ -1,5 +1,6 @@
 #include "config/print.h"
 
+#include "config/extended_options.h"
 #include "config/flag_table.h"
 #include "config/schema.h"
 #include "config/text.h"
@@ -37,6 +38,8 @@ std::string flag_names(const key& which) {
   const std::string path = which.path();
   for (const flag& f : flags())
     if (f.key == path) result += (result.empty() ? "" : ", ") + f.both_names();
+  for (const std::string_view name : extended_names(path))
+    result += (result.empty() ? "-o " : ", -o ") + std::string(name);
   return result;
 }
 
@@ -121,9 +124,9 @@ std::string help_text() {
     if (!f.key.empty()) {
       const key& which = key_at(f.key);
       const value standard = which.get(options{});
-      const bool plain = which.type != kind::boolean && which.type != kind::addresses &&
-                         which.type != kind::string && standard != value{} &&
-                         standard != value{std::int64_t{0}};
+      const bool plain = which.type != kind::choice && which.type != kind::boolean &&
+                         !is_list(which.type) && which.type != kind::string &&
+                         standard != value{} && standard != value{std::int64_t{0}};
       if (plain) text += " (default: " + to_yaml(which, standard) + ")";
     }
     const std::string margin(33, ' ');

@@ -5,17 +5,13 @@
 
 #include "common/base/check.h"
 #include "config/binding.h"
+#include "config/client_keys.h"
 
 namespace tandem::config {
 namespace {
 
 using binding::bind;
 
-template <auto Member>
-constexpr key in_listen(key k) {
-  k.section = "listen";
-  return bind<&options::listen, Member>(k);
-}
 template <auto Member>
 constexpr key in_cache(key k) {
   k.section = "cache";
@@ -45,57 +41,13 @@ constexpr key in_process(key k) {
 constexpr std::int64_t kib = 1024, mib = kib * 1024, gib = mib * 1024, tib = gib * 1024;
 constexpr std::int64_t second = 1000, minute = 60 * second, hour = 60 * minute;
 
-using L = listen_options;
 using C = cache_options;
 using W = worker_options;
 using R = replication_options;
 using G = log_options;
 using P = process_options;
 
-constexpr std::array keys = {
-    in_listen<&L::addresses>(
-        {.name = "addresses",
-         .type = kind::addresses,
-         .max = 64,
-         .example = "127.0.0.1",
-         .description =
-             "The addresses that clients connect to. An empty list means every address of this "
-             "host, over IPv4 and IPv6. Whoever can reach them can read and change the whole "
-             "cache, so on a host with a public address name the private one."}),
-    in_listen<&L::port>({.name = "port",
-                         .type = kind::integer,
-                         .min = 1,
-                         .max = 65535,
-                         .example = "11211",
-                         .description = "The TCP port of every address that names none. There is "
-                                        "no UDP port."}),
-    in_listen<&L::backlog>(
-        {.name = "backlog",
-         .type = kind::integer,
-         .min = 1,
-         .max = 65535,
-         .example = "1024",
-         .description =
-             "How many connections may wait in the kernel to be accepted; the kernel caps it at "
-             "net.core.somaxconn. When it is full, new clients see a delay of a second or more."}),
-    in_listen<&L::connections_max>(
-        {.name = "connections_max",
-         .type = kind::integer,
-         .min = 1,
-         .max = 1048576,
-         .example = "1024",
-         .description = "How many clients may be connected at once. Each takes a file descriptor "
-                        "and a few KiB outside cache.memory; one more than this is refused with an "
-                        "error and closed."}),
-    in_listen<&L::reuse_port>(
-        {.name = "reuse_port",
-         .type = kind::boolean,
-         .example = "false",
-         .description =
-             "Open the client port with SO_REUSEPORT, so that a second process may open it while "
-             "this one runs. Two caches behind one port give clients answers from either: use it "
-             "only for a hand-over by a supervisor that knows what it does."}),
-
+constexpr std::array node_keys = {
     in_cache<&C::memory_bytes>(
         {.name = "memory",
          .type = kind::size,
@@ -352,8 +304,21 @@ constexpr std::array keys = {
                         "limit above cache.memory, or the start fails."}),
 };
 
+template <std::size_t N, std::size_t M>
+constexpr std::array<key, N + M> joined(const std::array<key, N>& first,
+                                        const std::array<key, M>& rest) {
+  std::array<key, N + M> all{};
+  std::copy(rest.begin(), rest.end(), std::copy(first.begin(), first.end(), all.begin()));
+  return all;
+}
+
+constexpr std::array keys = joined(client_keys, node_keys);
+
 constexpr std::array section_table = {
-    section{"listen", "Where clients connect."},
+    section{"listen", "Where clients connect, and how long they may stay silent."},
+    section{"tls", "TLS for clients. The link to the peer is not covered by it."},
+    section{"auth", "Who the clients are."},
+    section{"commands", "Commands that act on more than a key."},
     section{"cache", "What is kept, and how much of it."},
     section{"workers", "The threads that serve clients."},
     section{"replication", "The twin: the link to the other node."},

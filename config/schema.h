@@ -15,10 +15,25 @@
 
 namespace tandem::config {
 
-enum class kind { boolean, integer, size, duration, string, address, addresses };
+enum class kind {
+  boolean,
+  integer,
+  octal,  // permission bits
+  size,
+  duration,
+  string,
+  choice,  // one of a few words
+  address,
+  addresses,
+  listeners,  // addresses, each of which may say how TLS is done there
+};
+// Of an address list, whichever kind its entries are.
+constexpr bool is_list(kind type) {
+  return type == kind::addresses || type == kind::listeners;
+}
 
 // An option's value apart from its type; monostate: unset (optional keys only). Sizes are in bytes,
-// durations in milliseconds.
+// durations in milliseconds, choices by their place.
 using value = std::variant<std::monostate, bool, std::int64_t, std::string, endpoint,
                            std::vector<std::string>>;
 
@@ -30,6 +45,7 @@ struct key {
   std::int64_t min = 0;
   std::int64_t max = 0;
   bool zero = false;              // 0 is allowed although below min
+  std::string_view choices = {};  // "this|that", in the order of the option's enumeration
   bool optional = false;          // may be left unset
   std::string_view example = {};  // a value that is accepted, as text
   std::string_view description = {};

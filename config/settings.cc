@@ -17,9 +17,10 @@ std::string complaint(const key& which, const origin& at, const std::string& tex
 std::vector<endpoint> resolved(const std::vector<std::string>& addresses, std::uint16_t port) {
   std::vector<endpoint> result;
   for (const std::string& address : addresses) {
-    endpoint where;
+    listener entry;
     // Only addresses that parse_list accepted get here.
-    if (!parse_endpoint(address, where).empty()) continue;
+    if (!parse_listener(address, entry).empty()) continue;
+    endpoint& where = entry.where;
     if (where.port == 0) where.port = port;
     where.host = lower(where.host);
     result.push_back(where);
@@ -115,8 +116,7 @@ void settings::check_addresses() {
     for (std::size_t i = 1; i < all.size(); ++i)
       if (std::find(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(i), all[i]) !=
           all.begin() + static_cast<std::ptrdiff_t>(i))
-        fail(complaint(key_at(path), origin_of(key_at(path)),
-                       "'" + format_endpoint(all[i]) + "' is listed twice"));
+        fail_key(path, "'" + format_endpoint(all[i]) + "' is listed twice");
   };
   const auto clients = resolved(opts_.listen.addresses, opts_.listen.port);
   twice("listen.addresses", clients);
@@ -129,12 +129,42 @@ void settings::check_addresses() {
     links = clients;
     for (endpoint& link : links) link.port = port;
   }
+  if (!opts_.listen.tcp) return;
   for (const endpoint& link : links)
     for (const endpoint& client : clients)
       if (clash(link, client)) {
         fail_ports(r.listen_port ? "replication.listen_port" : "replication.port", link.port);
         return;
       }
+}
+
+// TLS and the UNIX socket: what is asked for must be there to be had.
+void settings::check_clients() {
+  const tls_options& t = opts_.tls;
+  if (!opts_.listen.tcp && opts_.listen.unix_socket.empty())
+    fail_key("listen.tcp", "false leaves clients no way in: name listen.unix_socket");
+  if (t.enabled && t.certificate_file.empty() && usable("tls.certificate_file"))
+    fail_key("tls.enabled", "TLS needs tls.certificate_file (-o ssl_chain_cert=FILE)");
+  if (t.enabled && !opts_.listen.tcp)
+    fail_key("tls.enabled", "TLS is for TCP, which listen.tcp switches off");
+  // memcached starts so too; it is safe, and of no use.
+  const std::string nobody = ": no client has a good certificate while tls.ca_file is missing";
+  const key& verify = key_at("tls.verify");
+  if (t.enabled && t.verify != client_certificate::none && t.ca_file.empty())
+    warn(complaint(verify, origin_of(verify), to_yaml(verify, verify.get(opts_)) + nobody));
+  for (const std::string& address : opts_.listen.addresses) {
+    listener entry;
+    if (!parse_listener(address, entry).empty() || entry.tls == listener_tls::common) continue;
+    if (!t.enabled)
+      fail_key("listen.addresses", "'" + address + "' names TLS, which is off (tls.enabled, -Z)");
+    else if (entry.tls == listener_tls::required && t.ca_file.empty())
+      warn(complaint(key_at("listen.addresses"), origin_of(key_at("listen.addresses")),
+                     "'" + address + "'" + nobody));
+  }
+}
+
+void settings::fail_key(std::string_view path, const std::string& text) {
+  fail(complaint(key_at(path), origin_of(key_at(path)), text));
 }
 
 void settings::fail_ports(std::string_view link_key, std::uint16_t port) {
@@ -164,8 +194,9 @@ void settings::check_link() {
         "the link to '" + r.peer->host +
             "' is not authenticated: whoever reaches the replication port can read and change the "
             "cache; replication.insecure: true says that this is meant");
-    // Repcached's flags know no such word; a file does.
-    if (origin_of(peer).from == source::file)
+    // Repcached's flags know no such word; a file does. Nor did they know how to protect clients:
+    // whoever does that must not leave the back door open by mistake.
+    if (origin_of(peer).from == source::file || opts_.tls.enabled || !opts_.auth.file.empty())
       fail(std::move(text));
     else
       warn(std::move(text));
@@ -176,6 +207,7 @@ void settings::finish() {
   check_times();
   check_sizes();
   check_addresses();
+  check_clients();
   check_link();
   if (errors_left_out_ > 0)
     errors_.push_back("and " + std::to_string(errors_left_out_) + " errors more");

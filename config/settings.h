@@ -55,8 +55,10 @@ class settings {
   void check_times();
   void check_sizes();
   void check_addresses();
+  void check_clients();
   void check_link();
   bool usable(std::string_view path) const;
+  void fail_key(std::string_view path, const std::string& text);
   void fail_ports(std::string_view link_key, std::uint16_t port);
   // Complains about `path`, or about `other` when only that one was given or it came later.
   void fail_pair(std::string_view path, std::string_view other, const std::string& relation);

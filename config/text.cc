@@ -234,6 +234,34 @@ std::string parse_endpoint(std::string_view text, endpoint& out) {
   return "";
 }
 
+std::string parse_listener(std::string_view text, listener& out) {
+  struct prefix {
+    std::string_view word;
+    listener_tls means;
+  };
+  constexpr prefix prefixes[] = {{"notls:", listener_tls::off},
+                                 {"btls:", listener_tls::basic},
+                                 {"mtls:", listener_tls::required}};
+  text = trim(text);
+  out = {};
+  for (const prefix& one : prefixes) {
+    if (!text.starts_with(one.word)) continue;
+    out.tls = one.means;
+    text.remove_prefix(one.word.size());
+    break;
+  }
+  for (const std::string_view word : {"proto[", "proto_", "tag[", "tag_"})
+    if (text.starts_with(word)) return "protocols and tags of single addresses are not offered";
+  const bool any = text == "*" || text.starts_with("*:");
+  if (!any) return parse_endpoint(text, out.where);
+  // Any name will do for the port to be read.
+  std::string named(text);
+  named.replace(0, 1, "localhost");
+  std::string wrong = parse_endpoint(named, out.where);
+  out.where.host.clear();
+  return wrong;
+}
+
 std::string format_endpoint(const endpoint& where) {
   if (where.port == 0) return where.host;
   const bool v6 = where.host.find(':') != std::string::npos;

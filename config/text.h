@@ -41,6 +41,19 @@ std::string format_duration(std::int64_t milliseconds);
 [[nodiscard]] std::string parse_endpoint(std::string_view text, endpoint& out);
 // The inverse; port 0 is left out.
 std::string format_endpoint(const endpoint& where);
+// How TLS is done at one of the clients' addresses, where it is on at all.
+enum class listener_tls {
+  common,   // as `tls.verify` says
+  off,      // "notls:"
+  basic,    // "btls:": no certificate is asked of the client
+  required  // "mtls:": the client needs one
+};
+struct listener {
+  endpoint where;  // an empty host: every address of this host
+  listener_tls tls = listener_tls::common;
+};
+// parse_endpoint's forms with '*' for every host, and behind "notls:", "btls:" or "mtls:".
+[[nodiscard]] std::string parse_listener(std::string_view text, listener& out);
 // 127.0.0.0/8, ::1 and localhost.
 bool is_loopback(std::string_view host);
 

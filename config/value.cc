@@ -18,7 +18,15 @@ std::string shown(std::string_view text) {
   return result + (text.size() > shown_bytes_max ? "...'" : "'");
 }
 
+std::string octal_text(std::int64_t number) {
+  std::string digits;
+  for (; number != 0; number /= 8)
+    digits.insert(digits.begin(), static_cast<char>('0' + number % 8));
+  return "0" + digits;
+}
+
 std::string number_text(const key& which, std::int64_t number) {
+  if (which.type == kind::octal) return octal_text(number);
   if (which.type == kind::size) return format_size(number);
   if (which.type == kind::duration) return format_duration(number);
   return std::to_string(number);
@@ -54,6 +62,39 @@ parsed parse_whole(const key& which, std::string_view text) {
   const bool number = !digits.empty() && std::all_of(digits.begin(), digits.end(),
                                                      [](char c) { return c >= '0' && c <= '9'; });
   return refuse(shown(text) + (number ? " is out of range" : " is not a whole number") +
+                permitted(which));
+}
+
+parsed parse_octal(const key& which, std::string_view text) {
+  constexpr std::size_t digits_max = 12;
+  std::int64_t number = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '7') return refuse(shown(text) + " is not octal" + permitted(which));
+    number = number * 8 + (c - '0');
+  }
+  if (text.empty() || text.size() > digits_max)
+    return refuse(shown(text) + " is not octal" + permitted(which));
+  return in_range(which, number, text);
+}
+
+// The words of a choice, in order.
+std::vector<std::string_view> words_of(const key& which) {
+  std::vector<std::string_view> words;
+  for (std::string_view rest = which.choices;;) {
+    const std::size_t bar = rest.find('|');
+    words.push_back(rest.substr(0, bar));
+    if (bar == std::string_view::npos) return words;
+    rest.remove_prefix(bar + 1);
+  }
+}
+
+parsed parse_choice(const key& which, std::string_view text) {
+  const auto words = words_of(which);
+  const auto found = std::find(words.begin(), words.end(), lower(text));
+  if (found != words.end()) return accept(std::int64_t{found - words.begin()});
+  const std::string_view near = nearest(text, words);
+  return refuse(shown(text) + " is none of its values" +
+                (near.empty() ? "" : " (did you mean '" + std::string(near) + "'?)") +
                 permitted(which));
 }
 
@@ -99,13 +140,23 @@ parsed parse_address(std::string_view text) {
   return accept(where);
 }
 
+parsed parse_listener_entry(std::string_view text) {
+  listener where;
+  if (const std::string wrong = parse_listener(text, where); !wrong.empty())
+    return refuse(shown(text) + " is not an address: " + wrong +
+                  " (allowed: " + std::string(address_forms) + ")");
+  return accept(std::string(text));
+}
+
 }  // namespace
 
 parsed parse_list(const key& which, std::vector<std::string> entries) {
   if (static_cast<std::int64_t>(entries.size()) > which.max)
     return refuse(std::to_string(entries.size()) + " addresses are too many" + permitted(which));
-  for (const std::string& entry : entries)
-    if (parsed one = parse_address(entry); !one.error.empty()) return refuse(std::move(one.error));
+  for (const std::string& entry : entries) {
+    parsed one = which.type == kind::listeners ? parse_listener_entry(entry) : parse_address(entry);
+    if (!one.error.empty()) return refuse(std::move(one.error));
+  }
   return accept(std::move(entries));
 }
 
@@ -117,6 +168,10 @@ parsed parse_value(const key& which, std::string_view text) {
       return parse_boolean(which, text);
     case kind::integer:
       return parse_whole(which, text);
+    case kind::octal:
+      return parse_octal(which, text);
+    case kind::choice:
+      return parse_choice(which, text);
     case kind::size:
     case kind::duration:
       return parse_measure(which, text);
@@ -125,6 +180,7 @@ parsed parse_value(const key& which, std::string_view text) {
     case kind::address:
       return parse_address(text);
     case kind::addresses:
+    case kind::listeners:
       return parse_list(which, split_list(text));
   }
   return refuse("unknown kind");
@@ -134,7 +190,14 @@ std::string allowed(const key& which) {
   switch (which.type) {
     case kind::boolean:
       return "true or false";
+    case kind::choice: {
+      std::string all;
+      for (const std::string_view word : words_of(which))
+        all += (all.empty() ? "" : ", ") + std::string(word);
+      return all;
+    }
     case kind::integer:
+    case kind::octal:
     case kind::size:
     case kind::duration:
       return (which.zero ? "0 or " : "") + number_text(which, which.min) + ".." +
@@ -144,6 +207,7 @@ std::string allowed(const key& which) {
     case kind::address:
       return std::string(address_forms);
     case kind::addresses:
+    case kind::listeners:
       return "at most " + std::to_string(which.max) + " of " + std::string(address_forms);
   }
   return {};
@@ -156,6 +220,10 @@ std::string expected(const key& which) {
         return "a switch";
       case kind::integer:
         return "a whole number";
+      case kind::octal:
+        return "an octal number";
+      case kind::choice:
+        return "a word";
       case kind::size:
         return "a size";
       case kind::duration:
@@ -165,6 +233,7 @@ std::string expected(const key& which) {
       case kind::address:
         return "an address";
       case kind::addresses:
+      case kind::listeners:
         return "a list of addresses";
     }
     return {};
@@ -187,14 +256,19 @@ std::string to_yaml(const key& which, const value& what) {
     case kind::boolean:
       return std::get<bool>(what) ? "true" : "false";
     case kind::integer:
+    case kind::octal:
     case kind::size:
     case kind::duration:
       return number_text(which, std::get<std::int64_t>(what));
+    case kind::choice:
+      // Quoted, because "1.2" alone is a number to other readers of YAML.
+      return quoted(words_of(which).at(static_cast<std::size_t>(std::get<std::int64_t>(what))));
     case kind::string:
       return quoted(std::get<std::string>(what));
     case kind::address:
       return quoted(format_endpoint(std::get<endpoint>(what)));
-    case kind::addresses: {
+    case kind::addresses:
+    case kind::listeners: {
       std::string list;
       for (const std::string& entry : std::get<std::vector<std::string>>(what))
         list += (list.empty() ? "" : ", ") + quoted(entry);

@@ -128,7 +128,7 @@ class reader {
     const auto broken = [&](position at, const std::string& text) {
       into_.set_broken(which, text, source::file, place(at));
     };
-    const bool list = which.type == kind::addresses;
+    const bool list = is_list(which.type);
     if (given.what == shape::null) {
       // The place of a missing value is wherever the next word stands: the key's is of more use.
       if (which.optional)

@@ -1,6 +1,11 @@
 #include "proxy/address.h"
 
 #include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
 
 #include "config/text.h"
 #include "proxy/start_error.h"
@@ -35,17 +40,42 @@ void resolve(const std::string& host, std::uint16_t port, std::vector<tcp::endpo
   for (const auto& entry : found) into.push_back(entry.endpoint());
 }
 
-std::vector<tcp::endpoint> endpoints(const std::vector<std::string>& addresses, std::uint16_t port,
-                                     bool own_ports) {
-  std::vector<tcp::endpoint> all;
+std::vector<listen_point> points(const std::vector<std::string>& addresses, std::uint16_t port,
+                                 bool own_ports) {
+  std::vector<listen_point> all;
+  const auto add_any = [&all](std::uint16_t at, config::listener_tls tls) {
+    all.push_back({{tcp::v4(), at}, tls, true});
+    all.push_back({{tcp::v6(), at}, tls, true});
+  };
   for (const std::string& text : addresses) {
-    config::endpoint entry;
-    const std::string wrong = config::parse_endpoint(text, entry);
+    config::listener entry;
+    const std::string wrong = config::parse_listener(text, entry);
     if (!wrong.empty()) throw start_error(text + ": " + wrong);
-    resolve(entry.host, own_ports && entry.port != 0 ? entry.port : port, all);
+    const std::uint16_t at = own_ports && entry.where.port != 0 ? entry.where.port : port;
+    if (entry.where.host.empty()) {
+      add_any(at, entry.tls);
+      continue;
+    }
+    std::vector<tcp::endpoint> found;
+    resolve(entry.where.host, at, found);
+    for (const tcp::endpoint& where : found) all.push_back({where, entry.tls});
   }
-  if (addresses.empty()) all = {{tcp::v4(), port}, {tcp::v6(), port}};
+  if (addresses.empty()) add_any(port, config::listener_tls::common);
   return all;
+}
+
+std::vector<tcp::endpoint> endpoints(const std::vector<listen_point>& points) {
+  std::vector<tcp::endpoint> all;
+  all.reserve(points.size());
+  for (const listen_point& point : points) all.push_back(point.where);
+  return all;
+}
+
+std::string unix_path(const sockaddr_storage& address, socklen_t size) {
+  const auto* const local = reinterpret_cast<const sockaddr_un*>(&address);
+  const std::size_t begin = offsetof(sockaddr_un, sun_path);
+  if (size <= begin) return "";
+  return {local->sun_path, ::strnlen(local->sun_path, size - begin)};
 }
 
 }  // namespace
@@ -57,21 +87,44 @@ std::string to_string(const tcp::endpoint& where) {
 }
 
 std::string peer_name(int socket) {
-  tcp::endpoint peer;
-  auto size = static_cast<socklen_t>(peer.capacity());
-  if (::getpeername(socket, peer.data(), &size) != 0) return "?";
-  peer.resize(size);
-  return to_string(peer);
+  const std::string name = stats_address(socket, true);
+  if (name.starts_with("unix:")) return "unix";
+  return name.substr(name.find(':') + 1);
+}
+
+std::string stats_address(int socket, bool peer) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  auto* const to = reinterpret_cast<sockaddr*>(&address);
+  const int result = peer ? ::getpeername(socket, to, &size) : ::getsockname(socket, to, &size);
+  if (result != 0) return "?";
+  if (address.ss_family == AF_UNIX) {
+    const std::string path = unix_path(address, size);
+    if (peer && path.empty()) return stats_address(socket, false);
+    std::string text = "unix:" + path;
+    // Statistics are split at spaces by those who read them.
+    std::replace(text.begin(), text.end(), ' ', '_');
+    return text;
+  }
+  tcp::endpoint where;
+  std::memcpy(where.data(), &address, std::min<std::size_t>(size, where.capacity()));
+  where.resize(size);
+  return (plain(where.address()).is_v6() ? "tcp6:" : "tcp:") + to_string(where);
+}
+
+std::vector<listen_point> listen_points(const std::vector<std::string>& addresses,
+                                        std::uint16_t port) {
+  return points(addresses, port, true);
 }
 
 std::vector<tcp::endpoint> listen_endpoints(const std::vector<std::string>& addresses,
                                             std::uint16_t port) {
-  return endpoints(addresses, port, true);
+  return endpoints(points(addresses, port, true));
 }
 
 std::vector<tcp::endpoint> listen_endpoints_at(const std::vector<std::string>& addresses,
                                                std::uint16_t port) {
-  return endpoints(addresses, port, false);
+  return endpoints(points(addresses, port, false));
 }
 
 void bind_acceptor(tcp_acceptor& acceptor, const tcp::endpoint& where, bool reuse_port,

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "config/text.h"
 #include "proxy/asio.h"
 
 namespace tandem::proxy {
@@ -14,9 +15,21 @@ std::string to_string(const tcp::endpoint& where);
 // For a line after accept(): what getpeername() says.
 std::string peer_name(int socket);
 
-// The endpoints to listen on. Entries are HOST[:PORT]; `port` is for those without one. No entry:
+// As memcached writes it in `stats conns`: "tcp:10.0.0.7:51234", "tcp6:[::1]:11211", "unix:PATH";
+// of the other end or of this one.
+std::string stats_address(int socket, bool peer);
+
+// The endpoints to listen on. Entries are as
+// config::parse_listener reads them; `port` is for those without one. No entry:
 // every address of the host, IPv6 included if it has that. Throws start_error for a name that is
 // unknown. Blocks while names are resolved.
+struct listen_point {
+  tcp::endpoint where;
+  config::listener_tls tls = config::listener_tls::common;
+  bool any = false;  // one of "every address": a host without its family can do without it
+};
+std::vector<listen_point> listen_points(const std::vector<std::string>& addresses,
+                                        std::uint16_t port);
 std::vector<tcp::endpoint> listen_endpoints(const std::vector<std::string>& addresses,
                                             std::uint16_t port);
 // The same hosts, all with this port.

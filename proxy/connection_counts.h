@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 
 namespace tandem::proxy {
@@ -26,6 +27,10 @@ class connection_counts {
   }
   void leave() noexcept { current_.fetch_sub(1, std::memory_order_relaxed); }
   void accepting_paused() noexcept { paused_.fetch_add(1, std::memory_order_relaxed); }
+  void accepting_resumed(std::chrono::microseconds after) noexcept {
+    const auto microseconds = static_cast<std::uint64_t>(after.count());
+    paused_microseconds_.fetch_add(microseconds, std::memory_order_relaxed);
+  }
 
   std::uint64_t current() const noexcept { return current_.load(std::memory_order_relaxed); }
   std::uint64_t peak() const noexcept { return peak_.load(std::memory_order_relaxed); }
@@ -33,14 +38,19 @@ class connection_counts {
   std::uint64_t total() const noexcept { return total_.load(std::memory_order_relaxed); }
   std::uint64_t rejected() const noexcept { return rejected_.load(std::memory_order_relaxed); }
   std::uint64_t paused() const noexcept { return paused_.load(std::memory_order_relaxed); }
+  std::uint64_t paused_microseconds() const noexcept {
+    return paused_microseconds_.load(std::memory_order_relaxed);
+  }
   void reset() noexcept {
     total_.store(0, std::memory_order_relaxed);
     rejected_.store(0, std::memory_order_relaxed);
     paused_.store(0, std::memory_order_relaxed);
+    paused_microseconds_.store(0, std::memory_order_relaxed);
   }
 
  private:
   std::atomic<std::uint64_t> current_{0}, peak_{0}, total_{0}, rejected_{0}, paused_{0};
+  std::atomic<std::uint64_t> paused_microseconds_{0};
 };
 
 }  // namespace tandem::proxy

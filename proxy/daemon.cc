@@ -52,6 +52,23 @@ service::store_options store_options_of(const config::options& options, std::siz
   return to;
 }
 
+session_rules session_rules_of(const config::options& options, tls_context* tls) {
+  session_rules rules;
+  rules.limits.requests_per_event = options.workers.requests_per_event;
+  rules.limits.authenticate = !options.auth.file.empty();
+  rules.timeouts = {options.listen.idle_timeout, options.listen.write_timeout,
+                    options.tls.handshake_timeout};
+  rules.tls = tls;
+  if (tls != nullptr) rules.tls_write_buffer = options.tls.write_buffer;
+  return rules;
+}
+
+service::command_policy policy_of(const config::command_options& from) {
+  return {.flush_all = from.flush_all == config::permission::allow,
+          .shutdown = from.shutdown == config::permission::allow,
+          .dumps = from.dumps == config::permission::allow};
+}
+
 }  // namespace
 
 daemon::daemon(const config::options& options, peer_trust trust, const notifier& manager)
@@ -60,15 +77,19 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
       run_id_(random_id()),
       journal_bytes_(journal_bytes(options)),
       started_(now().steady),
+      policy_(policy_of(options.commands)),
+      users_(options.auth.file.empty() ? nullptr : std::make_unique<user_file>(options.auth.file)),
+      tls_(options.tls.enabled ? std::make_unique<tls_context>(options.tls) : nullptr),
       data_(store_options_of(options, journal_bytes_)) {
-  service::connection_limits limits;
-  limits.requests_per_event = options.workers.requests_per_event;
+  data_.set_watchers(watchers());
+  const session_rules rules = session_rules_of(options, tls_.get());
   const unsigned threads = thread_count(options);
   for (unsigned i = 0; i < threads; ++i) {
-    workers_.push_back(std::make_unique<worker>(data_, *this, counts_, serving_, limits));
+    workers_.push_back(std::make_unique<worker>(data_, *this, counts_, serving_, rules));
     counters_.push_back(&workers_.back()->statistics());
   }
-  listener_ = std::make_unique<listener>(context_, options.listen, workers_, counts_);
+  listener_ =
+      std::make_unique<listener>(context_, options.listen, options.tls.enabled, workers_, counts_);
   if (!options.replication.enabled) return;
   const auto& own = options.replication.listen_addresses;
   link_ =
@@ -128,10 +149,17 @@ void daemon::wait_for_signal() {
       spdlog::info("stopping: signal {}", signal);
       return context_.stop();
     }
-    reopen_log();
-    spdlog::info("the log is open again");
+    hang_up();
     wait_for_signal();
   });
+}
+
+// What may change under a running node: the log file, the users, the certificates.
+void daemon::hang_up() {
+  reopen_log();
+  spdlog::info("the log is open again");
+  if (users_) users_->reload();
+  if (tls_) refresh_certificates();
 }
 
 void daemon::keep_house() {
@@ -163,7 +191,7 @@ void daemon::beat() {
 void daemon::stop() {
   manager_.send("STOPPING=1\nSTATUS=stopping");
   serving_.store(false, std::memory_order_release);
-  listener_->serve(false);
+  listener_->stop();
   for (const auto& each : workers_) each->stop();
   if (!link_) return;
   drain_link();

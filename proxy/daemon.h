@@ -5,11 +5,16 @@
 // manager; the workers have the clients; the link has the peer.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/service/server.h"
@@ -19,8 +24,11 @@
 #include "proxy/asio.h"
 #include "proxy/connection_counts.h"
 #include "proxy/listener.h"
+#include "proxy/log.h"
 #include "proxy/notify.h"
 #include "proxy/peer_link.h"
+#include "proxy/tls.h"
+#include "proxy/user_file.h"
 #include "proxy/worker.h"
 
 namespace tandem::proxy {
@@ -35,6 +43,8 @@ class daemon final : public service::server {
   // Starts the threads, calls `started` in this one and returns after SIGTERM, SIGINT or SIGUSR1,
   // when everything is closed.
   void run(const std::function<void()>& started);
+  // What is the daemon's in the file system, to the user that it becomes. Throws start_error.
+  void give_to(uid_t user, gid_t group) const { listener_->give_to(user, group); }
   // After run(): see peer_link::looking_up.
   bool looking_up() const noexcept { return link_ && link_->looking_up(); }
 
@@ -44,6 +54,12 @@ class daemon final : public service::server {
   std::vector<service::stat_row> settings() const override;
   std::vector<service::stat_row> replication() const override;
   std::vector<service::stat_row> connections() const override;
+  std::vector<service::stat_row> client_rows() const override;
+  service::command_policy policy() const override { return policy_; }
+  bool authenticate(std::string_view user, std::string_view password) override;
+  void flush_requested(bool allowed) override;
+  void shut_down(bool graceful) override;
+  std::string refresh_certificates() override;
   void set_verbosity(int level) override;
   void reset_statistics() override { counts_.reset(); }
   void mutated() override {
@@ -54,6 +70,7 @@ class daemon final : public service::server {
   void serve(bool open);
   void watch_signals();
   void wait_for_signal();
+  void hang_up();
   void keep_house();
   void report_status();
   void beat();
@@ -66,6 +83,9 @@ class daemon final : public service::server {
   const std::uint64_t run_id_;
   const std::size_t journal_bytes_;
   const steady_time started_;
+  const service::command_policy policy_;
+  std::unique_ptr<user_file> users_;  // null: nobody has to authenticate
+  std::unique_ptr<tls_context> tls_;  // null: TLS is off
   service::store data_;
   connection_counts counts_;
   std::atomic<bool> serving_{false};
@@ -80,6 +100,8 @@ class daemon final : public service::server {
   loop_watch loops_;
   unsigned house_rounds_ = 0;
   std::string said_status_;
+  std::mutex flush_mutex_;
+  rarely flush_lines_{std::chrono::seconds(1)};  // under flush_mutex_
 };
 
 }  // namespace tandem::proxy

@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstdio>
 #include <string>
 #include <string_view>
 
@@ -41,6 +43,39 @@ std::string joined(const std::vector<std::string>& texts) {
   return all;
 }
 
+std::string octal(unsigned mode) {
+  char text[16];
+  std::snprintf(text, sizeof text, "%o", mode);
+  return text;
+}
+
+// Rounded up, so that a short time does not look like none.
+std::string whole_seconds(std::chrono::milliseconds time) {
+  return std::to_string(std::chrono::ceil<std::chrono::seconds>(time).count());
+}
+
+std::string file_or_null(const std::string& path) {
+  return path.empty() ? "NULL" : one_word(path);
+}
+
+// As memcached writes them: verify modes and key formats are OpenSSL's numbers.
+void add_tls(const config::tls_options& tls, std::vector<stat_row>& rows) {
+  constexpr std::array versions = {"tlsv1.0", "tlsv1.1", "tlsv1.2", "tlsv1.3"};
+  constexpr std::array verify = {"0", "1", "3"};
+  rows.insert(rows.end(),
+              {{"ssl_enabled", yes_no(tls.enabled)},
+               {"ssl_chain_cert", file_or_null(tls.certificate_file)},
+               {"ssl_key", file_or_null(tls.key_file)},
+               {"ssl_verify_mode", verify[static_cast<std::size_t>(tls.verify)]},
+               {"ssl_keyformat", tls.format == config::key_format::pem ? "1" : "2"},
+               {"ssl_ciphers", file_or_null(tls.ciphers)},
+               {"ssl_ca_cert", file_or_null(tls.ca_file)},
+               {"ssl_wbuf_size", std::to_string(tls.write_buffer)},
+               {"ssl_session_cache", yes_no(tls.session_cache)},
+               {"ssl_kernel_tls", yes_no(tls.kernel_tls)},
+               {"ssl_min_version", versions[static_cast<std::size_t>(tls.min_version)]}});
+}
+
 }  // namespace
 
 service::process_facts daemon::facts() const {
@@ -58,41 +93,32 @@ service::process_facts daemon::facts() const {
   facts.connections_rejected = counts_.rejected();
   facts.connection_structures = counts_.peak();
   facts.listen_disabled = counts_.paused();
+  facts.listen_disabled_microseconds = counts_.paused_microseconds();
   facts.accepting = listener_->accepting();
   facts.threads = static_cast<unsigned>(workers_.size());
   facts.verbosity = log_verbosity();
   return facts;
 }
 
-// Where memcached has a setting and we have no such thing, the value is the one that says so.
 std::vector<stat_row> daemon::settings() const {
   const config::listen_options& listen = options_.listen;
-  return {
-      {"tcpport", std::to_string(listen.port)},
-      {"udpport", "0"},
+  std::vector<stat_row> rows = {
+      {"tcpport", std::to_string(listen.tcp ? listen.port : 0)},
       {"inter", listen.addresses.empty() ? "NULL" : joined(listen.addresses)},
-      {"umask", "700"},
-      {"growth_factor", "1.25"},
-      {"chunk_size", "48"},
-      {"num_threads_per_udp", std::to_string(workers_.size())},
+      {"domain_socket", listen.unix_socket.empty() ? "NULL" : one_word(listen.unix_socket)},
+      {"umask", octal(listen.unix_mask)},
+      {"auth_enabled_ascii", options_.auth.file.empty() ? "no" : one_word(options_.auth.file)},
+      {"maxconns_fast", yes_no(listen.reject_at_limit)},
+      {"idle_timeout", whole_seconds(listen.idle_timeout)},
+      {"write_timeout", whole_seconds(listen.write_timeout)},
       {"reqs_per_event", std::to_string(options_.workers.requests_per_event)},
       {"tcp_backlog", std::to_string(listen.backlog)},
-      {"hashpower_init", "0"},
-      {"slab_reassign", "no"},
-      {"slab_automove", "0"},
-      {"lru_crawler_sleep", "0"},
-      {"lru_crawler_tocrawl", "0"},
-      {"tail_repair_time", "0"},
-      {"hot_lru_pct", "0"},
-      {"warm_lru_pct", "0"},
-      {"hot_max_factor", "0.00"},
-      {"warm_max_factor", "0.00"},
-      {"temp_lru", "no"},
-      {"temporary_ttl", "0"},
       {"replication", options_.replication.enabled ? "yes" : "no"},
       {"replication_port",
        std::to_string(options_.replication.listen_port.value_or(options_.replication.port))},
   };
+  add_tls(options_.tls, rows);
+  return rows;
 }
 
 std::vector<stat_row> daemon::replication() const {
@@ -142,6 +168,7 @@ std::vector<stat_row> daemon::replication() const {
 std::vector<stat_row> daemon::connections() const {
   std::vector<stat_row> rows;
   const steady_time at = now().steady;
+  listener_->describe(rows, at);
   for (const auto& each : workers_) each->describe_sessions(rows, at);
   return rows;
 }

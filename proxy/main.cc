@@ -30,7 +30,10 @@ constexpr std::size_t descriptors_beside = 1024;
 // must find together on its private network.
 peer_trust trust_of(const config::command_line& line) {
   if (line.opts.replication.insecure) return peer_trust::anywhere;
-  return line.config_file.empty() ? peer_trust::private_network : peer_trust::loopback;
+  // Whoever protects the clients' door did not mean to leave this one open.
+  const bool protecting = line.opts.tls.enabled || !line.opts.auth.file.empty();
+  return line.config_file.empty() && !protecting ? peer_trust::private_network
+                                                 : peer_trust::loopback;
 }
 
 int run(const config::command_line& line) {
@@ -52,6 +55,7 @@ int run(const config::command_line& line) {
   // What needs root comes before become(): low ports, the pid file's directory.
   const notifier manager(::getpid());
   daemon whole(options, trust_of(line), manager);
+  whole.give_to(who.user, who.group);
   std::optional<pid_file> pid(std::in_place, process.pid_file);
   pid->give_to(who.user, who.group);
   become(who);

@@ -6,6 +6,8 @@
 #include <utility>
 #include <variant>
 
+#include "common/service/watch_hub.h"
+#include "common/service/watch_line.h"
 #include "config/text.h"
 #include "proxy/clock.h"
 #include "proxy/log.h"
@@ -195,6 +197,13 @@ void peer_link::obey(const effect::serve& what) {
 }
 
 void peer_link::obey(effect::note& what) {
+  service::watch_hub* const watchers = data_.watchers();
+  if (watchers != nullptr && watchers->wants(service::watch::replication)) {
+    // The text has spaces, so it comes last.
+    service::watch_line line("replication");
+    line.add("msg", what.text);
+    watchers->publish(service::watch::replication, now().wall, line.view());
+  }
   log_note(what.severity, std::move(what.text));
 }
 

@@ -3,12 +3,12 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <chrono>
 #include <span>
-#include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
+#include "common/service/watch_line.h"
 #include "proxy/address.h"
 #include "proxy/clock.h"
 #include "proxy/log.h"
@@ -16,99 +16,381 @@
 
 namespace tandem::proxy {
 namespace {
+
 constexpr std::size_t discard_bytes_max = std::size_t{1} << 20;
+// More than a reply usually has; what Asio passes to one call.
+constexpr std::size_t pieces_max = 64;
+
+thread_local const session* running_session = nullptr;
+
+class running_mark {
+ public:
+  explicit running_mark(const session* which) noexcept { running_session = which; }
+  ~running_mark() { running_session = nullptr; }
+  running_mark(const running_mark&) = delete;
+  running_mark& operator=(const running_mark&) = delete;
+};
+
+// How `watch` names a client, of its address as stats_address() has it.
+struct peer_words {
+  std::string_view address, port, transport;
+};
+
+peer_words words_of(std::string_view address) {
+  if (address.starts_with("unix:")) return {"unix", "0", "local"};
+  const std::size_t port = address.rfind(':'), begin = address.find(':') + 1;
+  if (port == std::string_view::npos || port <= begin) return {"?", "0", "tcp"};
+  std::string_view host = address.substr(begin, port - begin);
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  return {host, address.substr(port + 1), "tcp"};
+}
+
+// Before the others of the worker have their turn: what a watcher gets may come without end.
+constexpr unsigned writes_per_turn = 16;
+
+// No stream of its own: the socket is read and written as it is.
+struct no_tls {};
+
+template <class Stream>
+class stream_session final : public session {
+  static constexpr bool encrypted = !std::is_same_v<Stream, no_tls>;
+
+ public:
+  stream_session(worker& owner, tcp_socket socket, Stream stream, steady_time at)
+      : session(owner, std::move(socket), at), stream_(std::move(stream)) {
+    if constexpr (encrypted) enter(phase::handshake);
+  }
+
+  void start() override {
+    if constexpr (encrypted)
+      shake_hands();
+    else
+      read_plain();
+  }
+
+ private:
+  void hang_up() override {
+    if constexpr (encrypted) stream_.shut_down();
+  }
+
+  // If it waits to write, it will look for more after that.
+  void watched() override {
+    if (!reading_) return;
+    connection_.pull();
+    cut_short_ = true;
+    error_code ignored;
+    socket_.cancel(ignored);
+  }
+
+  // A handler that goes on with `next`, unless the session was closed meanwhile. How a wait ended
+  // is of no interest: if the connection is broken, the next read or write says so.
+  auto then(void (stream_session::*next)()) {
+    return [self = me(), next](error_code = {}) {
+      if (self->socket_.is_open()) (self.get()->*next)();
+    };
+  }
+  std::shared_ptr<stream_session> me() {
+    return std::static_pointer_cast<stream_session>(shared_from_this());
+  }
+  void wait(tcp_socket::wait_type what, void (stream_session::*next)()) {
+    socket_.async_wait(what, then(next));
+  }
+  // True if `status` is one to wait for, and `next` will go on.
+  bool waits(io_status status, void (stream_session::*next)()) {
+    if (status == io_status::want_read)
+      wait(tcp_socket::wait_read, next);
+    else if (status == io_status::want_write)
+      wait(tcp_socket::wait_write, next);
+    else
+      return false;
+    return true;
+  }
+
+  void shake_hands() {
+    const io_status status = stream_.handshake();
+    if (waits(status, &stream_session::shake_hands)) return;
+    if (status != io_status::done) return close("the TLS handshake failed", "error");
+    enter(phase::reading);
+    read_more();
+  }
+
+  // Reading outright is cheaper than waiting to be able to (Asio would arm epoll anew for each
+  // wait); the price is the buffer that an idle connection keeps ready.
+  void read_plain() {
+    const std::span<char> room = connection_.prepare();
+    reading_ = true;
+    socket_.async_read_some(asio::buffer(room.data(), room.size()),
+                            [self = me()](error_code ec, std::size_t n) {
+                              if (self->socket_.is_open()) self->finish_read(ec, n);
+                            });
+  }
+
+  void finish_read(error_code ec, std::size_t n) {
+    reading_ = cut_short_ = false;
+    if (close_unless_serving()) return;
+    if (ec == asio::error::operation_aborted) return advance();  // by watched()
+    if (ec == asio::error::eof)
+      received_end();
+    else if (ec)
+      return close("the connection is broken", "error");
+    else
+      received(n);
+    advance();
+  }
+
+  void read_tls() {
+    reading_ = false;
+    if (close_unless_serving()) return;
+    if (std::exchange(cut_short_, false)) return advance();
+    const io_result result = stream_.read(connection_.prepare());
+    reading_ = waits(result.status, &stream_session::read_tls);
+    if (reading_) return;
+    if (result.status == io_status::done)
+      received(result.n);
+    else if (result.status == io_status::ended)
+      received_end();
+    else
+      return close("the connection is broken", "error");
+    advance();
+  }
+
+  void read_more() {
+    if constexpr (!encrypted) {
+      read_plain();
+    } else if (stream_.pending()) {
+      asio::post(socket_.get_executor(), then(&stream_session::read_tls));
+    } else {
+      reading_ = true;
+      wait(tcp_socket::wait_read, &stream_session::read_tls);
+    }
+  }
+
+  void resume() {
+    if (close_unless_serving()) return;
+    execute_more();
+    advance();
+  }
+
+  io_result write(std::span<const std::string_view> pieces) {
+    if constexpr (encrypted) {
+      return stream_.write(pieces, owner_.scratch());
+    } else {
+      error_code ec;
+      const std::size_t n = write_plain(pieces, ec);
+      if (ec == asio::error::would_block) return {io_status::want_write};
+      return {ec ? io_status::broken : io_status::done, n};
+    }
+  }
+
+  std::size_t write_plain(std::span<const std::string_view> pieces, error_code& ec) {
+    if (pieces.size() == 1) return socket_.write_some(asio::buffer(pieces.front()), ec);
+    std::array<asio::const_buffer, pieces_max> buffers;
+    for (std::size_t i = 0; i < pieces.size(); ++i) buffers[i] = asio::buffer(pieces[i]);
+    return socket_.write_some(std::span(buffers).first(pieces.size()), ec);
+  }
+
+  // Writes once. One piece is the rule, and the room for many costs more to set up than all else
+  // here.
+  io_result write_output() {
+    std::array<std::string_view, 2> few;
+    if (connection_.output(few) == 1) return write(std::span(few).first(1));
+    std::array<std::string_view, pieces_max> pieces;
+    const std::size_t count = connection_.output(pieces);
+    return write(std::span(pieces).first(count));
+  }
+
+  // Sends what there is and waits for whatever comes next.
+  void advance() {
+    for (unsigned writes = 0; connection_.has_output(); ++writes) {
+      if (writes == writes_per_turn)
+        return asio::post(socket_.get_executor(), then(&stream_session::advance));
+      const io_result result = write_output();
+      if (waits(result.status, &stream_session::advance)) return blocked();
+      if (result.status != io_status::done) return close("the connection is broken", "error");
+      connection_.sent(result.n);
+      taken(result.n);
+    }
+    enter(connection_.watches()        ? phase::watching
+          : connection_.inside_value() ? phase::receiving_value
+                                       : phase::reading);
+    if (connection_.wants_close()) {
+      hang_up();
+      // Closing with input unread is a reset, and that can take the last reply with it.
+      ::recv(id_, nullptr, discard_bytes_max, MSG_DONTWAIT | MSG_TRUNC);
+      return close("the client ended it, quit or broke the protocol",
+                   connection_.left() ? "normal" : "error");
+    }
+    if (connection_.has_more())
+      return asio::post(socket_.get_executor(), then(&stream_session::resume));
+    read_more();
+  }
+
+  [[no_unique_address]] Stream stream_;
+  bool reading_ = false;    // waits for the client's bytes
+  bool cut_short_ = false;  // was told not to, by watched()
+};
+
+}  // namespace
+
+std::shared_ptr<session> session::make(worker& owner, tcp_socket socket, steady_time at) {
+  return std::make_shared<stream_session<no_tls>>(owner, std::move(socket), no_tls{}, at);
+}
+
+std::shared_ptr<session> session::make_tls(worker& owner, tcp_socket socket, ssl_handle connection,
+                                           tls_counters& counters, steady_time at) {
+  return std::make_shared<stream_session<tls_stream>>(
+      owner, std::move(socket), tls_stream(std::move(connection), counters), at);
 }
 
 session::session(worker& owner, tcp_socket socket, steady_time at)
     : owner_(owner),
       socket_(std::move(socket)),
       id_(socket_.native_handle()),
+      peer_(stats_address(id_, true)),
       connection_(owner.data(), owner.statistics(), owner.host(), owner.limits()),
-      last_event_(at.time_since_epoch().count()) {}
-
-// A handler that goes on with `next`, unless the session was closed meanwhile. How a wait ended is
-// of no interest: if the connection is broken, the next read or write says so.
-auto session::then(void (session::*next)()) {
-  return [self = shared_from_this(), next](error_code = {}) {
-    if (self->socket_.is_open()) (self.get()->*next)();
-  };
+      last_event_(at.time_since_epoch().count()) {
+  connection_.name(id_, this);
 }
 
-// Reading outright is cheaper than waiting to be able to (Asio would arm epoll anew for each wait);
-// the price is the buffer that an idle connection keeps ready.
-void session::start() {
-  const std::span<char> room = connection_.prepare();
-  socket_.async_read_some(asio::buffer(room.data(), room.size()),
-                          [self = shared_from_this()](error_code ec, std::size_t n) {
-                            if (self->socket_.is_open()) self->received(ec, n);
-                          });
+const session* session::running() noexcept {
+  return running_session;
 }
 
-void session::close(const char* why) {
+void session::open() {
+  publish("conn_new", "");
+  start();
+}
+
+// Any thread. The session may be ending just now: then nobody waits for this.
+void session::wake() {
+  if (auto self = weak_from_this().lock())
+    asio::post(socket_.get_executor(), [self = std::move(self)] {
+      if (self->socket_.is_open()) self->watched();
+    });
+}
+
+void session::publish(std::string_view event, std::string_view reason) const {
+  service::watch_hub& watchers = owner_.host().watchers();
+  if (!watchers.wants(service::watch::connevents)) return;
+  const peer_words peer = words_of(peer_);
+  service::watch_line line(event);
+  line.add("rip", peer.address).add("rport", peer.port).add("transport", peer.transport);
+  if (!reason.empty()) line.add("reason", reason);
+  line.add("cfd", id_);
+  watchers.publish(service::watch::connevents, now().wall, line.view());
+}
+
+void session::close(const char* why, std::string_view reason) {
   spdlog::debug("client {}: closed: {}", id_, why);
+  publish("conn_close", reason);
   owner_.forget(shared_from_this());
+  hang_up();
   error_code ignored;
   socket_.close(ignored);
+}
+
+bool session::is_late(steady_time at) const {
+  const session_timeouts& times = owner_.timeouts();
+  const steady_time heard{steady_time::duration(last_event_.load(std::memory_order_relaxed))};
+  switch (now_in()) {
+    case phase::handshake:
+      return at - heard >= times.handshake;
+    case phase::writing:
+      return at - blocked_since_ >= times.write;
+    case phase::reading:
+    case phase::receiving_value:
+      return times.idle.count() > 0 && at - heard >= times.idle;
+    case phase::watching:  // it is to be silent
+      break;
+  }
+  return false;
+}
+
+void session::close_late() {
+  switch (now_in()) {
+    case phase::handshake:
+      owner_.count_handshake_error();
+      return close("it took too long over the TLS handshake", "error");
+    case phase::writing:
+      owner_.write_kicks().add();
+      return close("it does not read its replies", "error");
+    case phase::reading:
+    case phase::receiving_value:
+    case phase::watching:
+      owner_.idle_kicks().add();
+      return close("it was idle", "idle_timeout");
+  }
 }
 
 void session::describe(std::vector<service::stat_row>& rows, steady_time at) const {
   const std::string id = std::to_string(id_) + ':';
   const auto idle =
       at.time_since_epoch() - steady_time::duration(last_event_.load(std::memory_order_relaxed));
-  rows.emplace_back(id + "addr", "tcp:" + peer_name(id_));
-  rows.emplace_back(id + "state", "conn_read");
+  rows.emplace_back(id + "addr", peer_);
+  rows.emplace_back(id + "listen_addr", stats_address(id_, false));
+  rows.emplace_back(id + "state", state_name());
   rows.emplace_back(id + "secs_since_last_cmd",
                     std::to_string(std::chrono::duration_cast<std::chrono::seconds>(idle).count()));
 }
 
-void session::received(error_code ec, std::size_t n) {
-  if (!owner_.serving()) return close("the node stops serving");
+// memcached's words.
+const char* session::state_name() const {
+  if (running_session == this) return "conn_parse_cmd";
+  switch (now_in()) {
+    case phase::receiving_value:
+      return "conn_nread";
+    case phase::writing:
+      return "conn_mwrite";
+    case phase::watching:
+      return "conn_watch";
+    case phase::handshake:
+    case phase::reading:
+      break;
+  }
+  return "conn_read";
+}
+
+std::string session::name() const {
+  return "client " + std::to_string(id_) + " (" + peer_name(id_) + ")";
+}
+
+bool session::close_unless_serving() {
+  if (owner_.serving()) return false;
+  close("the node stops serving", "shutdown");
+  return true;
+}
+
+void session::received(std::size_t n) {
   const instant at = now();
-  last_event_.store(at.steady.time_since_epoch().count(), std::memory_order_relaxed);
-  if (ec == asio::error::eof)
-    connection_.received_end();
-  else if (ec)
-    return close("the connection is broken");
-  else
-    connection_.received(n, at);
-  advance();
+  heard_at(at.steady);
+  const running_mark mark(this);
+  connection_.received(n, at);
 }
 
-void session::resume() {
-  if (!owner_.serving()) return close("the node stops serving");
-  connection_.resume(now());
-  advance();
+void session::received_end() {
+  connection_.received_end();
 }
 
-// Writes once, what the socket takes. One piece is the rule, and the room for many costs more to
-// set up than all else here.
-std::size_t session::write(error_code& ec) {
-  std::array<std::string_view, 2> few;
-  if (connection_.output(few) == 1) return socket_.write_some(asio::buffer(few.front()), ec);
-  std::array<std::string_view, pieces_max> pieces;
-  std::array<asio::const_buffer, pieces_max> buffers;
-  const std::size_t count = connection_.output(pieces);
-  for (std::size_t i = 0; i < count; ++i) buffers[i] = asio::buffer(pieces[i]);
-  return socket_.write_some(std::span(buffers).first(count), ec);
+void session::execute_more() {
+  const instant at = now();
+  heard_at(at.steady);
+  const running_mark mark(this);
+  connection_.resume(at);
 }
 
-// Sends what there is and waits for whatever comes next.
-void session::advance() {
-  while (connection_.has_output()) {
-    error_code ec;
-    const std::size_t n = write(ec);
-    if (ec == asio::error::would_block)
-      return socket_.async_wait(tcp_socket::wait_write, then(&session::advance));
-    if (ec) return close("the connection is broken");
-    connection_.sent(n);
-  }
-  if (connection_.wants_close()) {
-    // Closing with input unread is a reset, and that can take the last reply with it.
-    ::recv(id_, nullptr, discard_bytes_max, MSG_DONTWAIT | MSG_TRUNC);
-    return close("the client ended it, quit or broke the protocol");
-  }
-  if (connection_.has_more()) return asio::post(socket_.get_executor(), then(&session::resume));
-  start();
+void session::blocked() {
+  if (now_in() == phase::writing) return;
+  enter(phase::writing);
+  blocked_since_ = now().steady;
+  taken_since_ = 0;
+}
+
+void session::taken(std::size_t n) noexcept {
+  if (now_in() != phase::writing) return;
+  taken_since_ += n;
+  if (taken_since_ < write_progress_min) return;
+  blocked_since_ = now().steady;
+  taken_since_ = 0;
 }
 
 }  // namespace tandem::proxy

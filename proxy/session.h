@@ -1,58 +1,112 @@
 // A client's socket: moves bytes between it and a service::connection, which has all the logic. The
 // worker's thread only, but for describe().
 //
-// A session waits for one thing at a time: to read, to write on, or for its turn. What it waits
-// with keeps it alive, and takes no memory anew: Asio reuses that of the wait before. Reading waits
-// first and then reads once, so that an idle client holds no buffer; a reply is written at once,
-// and waited for only when the socket is full.
+// A session waits for one thing at a time: to read, to write on, or for its turn. When something
+// comes for a watcher its wait to read is cut short. What it waits with keeps it alive, and takes
+// no memory anew: Asio reuses that of the wait before. A reply is written at once, and waited for
+// only when the socket is full.
 //
 // Limits: what is not yet sent is bounded by connection (wants_read); a client that does not read
-// its replies is not read from either. One that always has more to ask gives way to the others
-// after a read, and within what was read after requests_per_event requests.
+// its replies is not read from either, and closed after write_timeout. One that always has more to
+// ask gives way to the others after a read, and within what was read after requests_per_event
+// requests.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/time.h"
 #include "common/service/connection.h"
 #include "common/service/server.h"
 #include "proxy/asio.h"
+#include "proxy/tls.h"
 
 namespace tandem::proxy {
 
 class worker;
 
-class session : public std::enable_shared_from_this<session> {
+// How long a client may keep others' resources without using them.
+struct session_timeouts {
+  std::chrono::milliseconds idle{0};       // without sending anything; 0: for ever
+  std::chrono::milliseconds write{0};      // without taking what there is to read, or
+                                           // write_progress_min bytes of it
+  std::chrono::milliseconds handshake{0};  // of TLS
+};
+
+// Plain and TLS sessions are two instances of one template (session.cc): what is virtual is not
+// called for each request.
+class session : public std::enable_shared_from_this<session>, private service::watch_waker {
  public:
+  // Who takes a byte now and then is no better than who takes none.
+  static constexpr std::size_t write_progress_min = std::size_t{64} << 10;
+
   // `socket` is connected, does not block and belongs to the worker's io_context.
-  session(worker& owner, tcp_socket socket, steady_time at);
+  static std::shared_ptr<session> make(worker& owner, tcp_socket socket, steady_time at);
+  static std::shared_ptr<session> make_tls(worker& owner, tcp_socket socket, ssl_handle connection,
+                                           tls_counters& counters, steady_time at);
+  virtual ~session() = default;
+  session(const session&) = delete;
+  session& operator=(const session&) = delete;
 
-  // Waits for the client's next bytes.
-  void start();
+  // Tells those who watch of the client, and waits for its first bytes. Once.
+  void open();
   // Closes the socket and leaves the worker; once, and by someone who holds the session. `why` is
-  // for the log.
-  void close(const char* why);
-  // Any thread, while the worker's list is locked.
+  // for the log, `reason` one of memcached's: error, normal, idle_timeout, shutdown.
+  void close(const char* why, std::string_view reason);
+  // Whether one of its times is up; close_late() then counts and closes it, as close() does.
+  bool is_late(steady_time at) const;
+  void close_late();
+  // Rows of `stats conns`. Any thread, while the worker's list is locked.
   void describe(std::vector<service::stat_row>& rows, steady_time at) const;
+  // "client 12 (10.0.0.7:51234)"
+  std::string name() const;
+  // The session whose requests are being executed in this thread, or null.
+  static const session* running() noexcept;
 
- private:
-  // More than a reply usually has; what Asio passes to one call.
-  static constexpr std::size_t pieces_max = 64;
+ protected:
+  enum class phase : std::uint8_t { handshake, reading, receiving_value, writing, watching };
 
-  auto then(void (session::*next)());
-  void received(error_code ec, std::size_t n);
-  void resume();
-  std::size_t write(error_code& ec);
-  void advance();
+  session(worker& owner, tcp_socket socket, steady_time at);
+  virtual void start() = 0;
+  // Something has come for a watcher. In the worker's thread.
+  virtual void watched() = 0;
+  // Before the socket is closed.
+  virtual void hang_up() {}
+  void received(std::size_t n);
+  void received_end();
+  void execute_more();
+  bool close_unless_serving();
+  // Output waits for the client from now on; some of it was taken.
+  void blocked();
+  void taken(std::size_t n) noexcept;
 
   worker& owner_;
   tcp_socket socket_;
-  const int id_;  // the descriptor: the client's name in the log and in `stats conns`
+  const int id_;            // the descriptor: the client's name in the log and in `stats conns`
+  const std::string peer_;  // kept: a broken connection does not know it any more
   service::connection connection_;
+  void enter(phase which) noexcept { phase_.store(which, std::memory_order_relaxed); }
+
+ private:
+  void heard_at(steady_time at) noexcept {
+    last_event_.store(at.time_since_epoch().count(), std::memory_order_relaxed);
+  }
+
+  void wake() override;
+  void publish(std::string_view event, std::string_view reason) const;
+  const char* state_name() const;
+  phase now_in() const noexcept { return phase_.load(std::memory_order_relaxed); }
+
+  std::atomic<phase> phase_{phase::reading};
   std::atomic<steady_time::rep> last_event_;
+  steady_time blocked_since_{};  // in phase writing
+  std::size_t taken_since_ = 0;  // bytes, since then
 };
 
 }  // namespace tandem::proxy

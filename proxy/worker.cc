@@ -3,17 +3,42 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "proxy/clock.h"
 #include "proxy/log.h"
 
 namespace tandem::proxy {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds sweep_interval_min{5};
+constexpr milliseconds sweep_interval_max{1000};
+
+// A timeout is noticed late by at most a quarter of the shortest.
+milliseconds sweep_interval(const session_rules& rules) {
+  milliseconds shortest = rules.timeouts.write;
+  if (rules.timeouts.idle.count() > 0) shortest = std::min(shortest, rules.timeouts.idle);
+  if (rules.tls != nullptr) shortest = std::min(shortest, rules.timeouts.handshake);
+  return std::clamp(shortest / 4, sweep_interval_min, sweep_interval_max);
+}
+
+}  // namespace
 
 worker::worker(service::store& data, service::server& host, connection_counts& counts,
-               const std::atomic<bool>& serving, const service::connection_limits& limits)
-    : data_(data), host_(host), counts_(counts), serving_(serving), limits_(limits) {
+               const std::atomic<bool>& serving, const session_rules& rules)
+    : data_(data),
+      host_(host),
+      counts_(counts),
+      serving_(serving),
+      rules_(rules),
+      sweep_interval_(sweep_interval(rules)),
+      scratch_(rules.tls_write_buffer) {
   // Asio opens the loop's descriptors for the first socket. Having none left is an error of the
   // start, and must not wait for a client.
   const tcp_socket first(context_);
@@ -32,31 +57,70 @@ void worker::stop() {
   if (!thread_.joinable()) return;
   asio::post(context_, [this] {
     close_sessions();
+    sweep_timer_.cancel();
     work_.reset();
   });
   thread_.join();
 }
 
-void worker::adopt(int socket) {
-  asio::post(context_, [this, socket] {
-    tcp_socket client(context_);
-    error_code ec;
-    // The family matters to opening only.
-    client.assign(tcp::v4(), socket, ec);
-    if (ec) {
-      spdlog::warn("client {}: {}", socket, ec.message());
-      ::close(socket);
-    }
-    // The node may have stopped serving while the socket was on its way here.
-    if (ec || !serving()) return counts_.leave();
-    client.non_blocking(true, ec);
-    const auto fresh = std::make_shared<session>(*this, std::move(client), now().steady);
+void worker::adopt(int socket, config::listener_tls tls) {
+  asio::post(context_, [this, socket, tls] {
+    const std::shared_ptr<session> fresh = make_session(socket, tls);
+    if (!fresh) return counts_.leave();
     {
       const std::lock_guard guard(sessions_mutex_);
       sessions_.insert(fresh);
     }
-    fresh->start();
+    sweep_later();
+    fresh->open();
   });
+}
+
+// Null if it cannot be: the socket is closed then.
+std::shared_ptr<session> worker::make_session(int socket, config::listener_tls tls) {
+  tcp_socket client(context_);
+  error_code ec;
+  // The family matters to opening only.
+  client.assign(tcp::v4(), socket, ec);
+  if (ec) {
+    spdlog::warn("client {}: {}", socket, ec.message());
+    ::close(socket);
+  }
+  // The node may have stopped serving while the socket was on its way here.
+  if (ec || !serving()) return nullptr;
+  client.non_blocking(true, ec);
+  const steady_time at = now().steady;
+  if (rules_.tls == nullptr || tls == config::listener_tls::off)
+    return session::make(*this, std::move(client), at);
+  ssl_handle connection = rules_.tls->open(socket, tls);
+  if (!connection) {
+    count_handshake_error();
+    return nullptr;
+  }
+  return session::make_tls(*this, std::move(client), std::move(connection), rules_.tls->counters(),
+                           at);
+}
+
+void worker::count_handshake_error() {
+  rules_.tls->counters().handshake_errors.fetch_add(1, std::memory_order_relaxed);
+}
+
+// Timeouts are looked for in all sessions at once: a timer for each would have to be set anew with
+// each request.
+void worker::sweep_later() {
+  if (std::exchange(sweeping_, true)) return;
+  sweep_timer_.expires_after(sweep_interval_);
+  sweep_timer_.async_wait([this](error_code) { sweep(); });
+}
+
+void worker::sweep() {
+  sweeping_ = false;
+  const steady_time at = now().steady;
+  std::vector<std::shared_ptr<session>> late;
+  for (const auto& each : sessions_)
+    if (each->is_late(at)) late.push_back(each);
+  for (const auto& each : late) each->close_late();
+  if (!sessions_.empty()) sweep_later();
 }
 
 void worker::close_all() {
@@ -66,7 +130,7 @@ void worker::close_all() {
 void worker::close_sessions() {
   while (!sessions_.empty()) {
     const std::shared_ptr<session> each = *sessions_.begin();
-    each->close("the node stops serving");
+    each->close("the node stops serving", "shutdown");
   }
 }
 

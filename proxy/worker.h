@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <unordered_set>
 #include <utility>
@@ -15,18 +16,28 @@
 #include "common/service/connection.h"
 #include "common/service/server.h"
 #include "common/service/store.h"
+#include "config/text.h"
 #include "proxy/asio.h"
 #include "proxy/connection_counts.h"
 #include "proxy/session.h"
+#include "proxy/tls.h"
 
 namespace tandem::proxy {
+
+// What holds for every session of a worker.
+struct session_rules {
+  service::connection_limits limits;
+  session_timeouts timeouts;
+  tls_context* tls = nullptr;  // null: TLS is off
+  std::size_t tls_write_buffer = 0;
+};
 
 class worker {
  public:
   // Everything outlives the worker. `serving` is read by the sessions: false means that no request
   // is executed any more, even if it has been received. Throws system_error.
   worker(service::store& data, service::server& host, connection_counts& counts,
-         const std::atomic<bool>& serving, const service::connection_limits& limits);
+         const std::atomic<bool>& serving, const session_rules& rules);
   ~worker();
   worker(const worker&) = delete;
   worker& operator=(const worker&) = delete;
@@ -37,34 +48,50 @@ class worker {
 
   // --- any thread ----------------------------------------------------------------------------
   // A connected, non-blocking socket, for which counts.enter() was called, becomes a session.
-  void adopt(int socket);
+  // `tls`: off, unless the rules have TLS.
+  void adopt(int socket, config::listener_tls tls);
   // Closes the sessions there are when the call is reached; later ones stay.
   void close_all();
   void post(std::function<void()> call) { asio::post(context_, std::move(call)); }
   service::worker_statistics& statistics() noexcept { return statistics_; }
+  // Sessions closed by their timeouts.
+  service::counter& idle_kicks() noexcept { return idle_kicks_; }
+  service::counter& write_kicks() noexcept { return write_kicks_; }
   // Appends `<fd>:...` rows of `stats conns`.
   void describe_sessions(std::vector<service::stat_row>& rows, steady_time at) const;
 
   // --- for sessions, in the worker's thread ------------------------------------------------------
   service::store& data() noexcept { return data_; }
   service::server& host() noexcept { return host_; }
-  const service::connection_limits& limits() const noexcept { return limits_; }
+  const service::connection_limits& limits() const noexcept { return rules_.limits; }
+  const session_timeouts& timeouts() const noexcept { return rules_.timeouts; }
+  // For one write, until the next.
+  std::span<char> scratch() noexcept { return scratch_; }
+  void count_handshake_error();
   bool serving() const noexcept { return serving_.load(std::memory_order_acquire); }
   // The session is closing.
   void forget(const std::shared_ptr<session>& which);
 
  private:
   void close_sessions();
+  std::shared_ptr<session> make_session(int socket, config::listener_tls tls);
+  void sweep_later();
+  void sweep();
 
   service::store& data_;
   service::server& host_;
   connection_counts& counts_;
   const std::atomic<bool>& serving_;
-  const service::connection_limits limits_;
+  const session_rules rules_;
+  const steady_time::duration sweep_interval_;
   service::worker_statistics statistics_;
   // Sockets and timers are this thread's, calls come in by post(): only those need Asio's locks.
   asio::io_context context_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
   work_guard work_{context_.get_executor()};
+  steady_timer sweep_timer_{context_};
+  bool sweeping_ = false;
+  std::vector<char> scratch_;
+  service::counter idle_kicks_, write_kicks_;
   // Guards the set for describe_sessions; changes are this thread's, so it reads without.
   mutable std::mutex sessions_mutex_;
   std::unordered_set<std::shared_ptr<session>> sessions_;

@@ -50,7 +50,7 @@ done
 packages=(
   g++ cmake ninja-build git                                           # to build
   libboost1.81-dev libspdlog-dev libcli11-dev libyaml-cpp-dev libssl-dev libxxhash-dev catch2
-  python3 python3-pymemcache libmemcached-tools memcached             # to test
+  python3 python3-pymemcache libmemcached-tools memcached openssl     # to test
   libmemcached-dev python3-pylibmc python3-memcache                   # clients to test with
   php-cli php-memcached php-memcache libcache-memcached-perl libcache-memcached-fast-perl
   clang-format clang-tidy shellcheck systemd                          # to check

@@ -20,18 +20,23 @@ namespace mark {
 constexpr std::uint8_t stale = 1;       // invalidated by `md I`, kept for readers until refreshed
 constexpr std::uint8_t win_sent = 2;    // one client has been told to recache it
 constexpr std::uint8_t binary_key = 4;  // stored through a base64 key
-constexpr std::uint8_t all = 7;
+constexpr std::uint8_t own_cas = 8;     // its CAS unique is the one that a client gave it
+constexpr std::uint8_t all = 15;
 }  // namespace mark
 
 // Everything about an item but its key and value.
 struct item_meta {
-  version stored{};           // of the last store or delete: the CAS unique
+  version stored{};           // of the last store or delete: the CAS unique, if there is no own
   version touched{};          // of the last touch after that; none (0) if there was none
   std::uint32_t flags = 0;    // the client's, opaque
   std::uint32_t exptime = 0;  // absolute Unix seconds at which it is gone; 0: never
   item_kind kind = item_kind::value;
   std::uint8_t marks = 0;
+  std::uint64_t cas = 0;  // with mark::own_cas: the CAS unique; it orders nothing
 
+  bool has_own_cas() const { return (marks & mark::own_cas) != 0; }
+  // What clients see and compare.
+  std::uint64_t cas_unique() const { return has_own_cas() ? cas : stored.word(); }
   // The version of the last change of any kind: what a journal entry names.
   version changed() const { return touched > stored ? touched : stored; }
   friend bool operator==(const item_meta&, const item_meta&) = default;

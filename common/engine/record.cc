@@ -30,8 +30,10 @@ item_meta record::meta() const noexcept {
                  .flags = 0,
                  .exptime = exptime,
                  .kind = kind(),
-                 .marks = static_cast<std::uint8_t>(marks)};
+                 .marks = static_cast<std::uint8_t>(marks),
+                 .cas = 0};
   if (has_flags) std::memcpy(&meta.flags, tail(), sizeof meta.flags);
+  if (has_cas()) std::memcpy(&meta.cas, tail() + cas_at(), sizeof meta.cas);
   return meta;
 }
 
@@ -53,6 +55,7 @@ void record::assign(layout fields, std::string_view key, const item_meta& meta,
   has_flags = fields.flags;
   has_touched = fields.touched;
   has_large = static_cast<bool>(large);
+  marks = meta.marks & mark::all;  // before any field behind the CAS unique is placed
   last_access = now;
   if (large) {
     large_value* raw = large.detach();
@@ -75,6 +78,7 @@ void record::set_meta(const item_meta& meta) noexcept {
     const std::uint64_t touched_word = meta.touched.word();
     std::memcpy(tail() + touched_at(), &touched_word, sizeof touched_word);
   }
+  if (has_cas()) std::memcpy(tail() + cas_at(), &meta.cas, sizeof meta.cas);
 }
 
 large_ref record::take_large() noexcept {

@@ -60,6 +60,7 @@ std::optional<item_view> shard::find(std::uint64_t hash, std::string_view key, i
   record* r = index_.find(hash, key);
   if (r == nullptr || r->tombstone) return std::nullopt;
   if (is_dead(*r, now)) {
+    ++(is_flushed(*r) ? counted_.find_flushed : counted_.find_expired);
     reclaim(hash, r, now);
     return std::nullopt;
   }
@@ -174,9 +175,10 @@ store_status shard::put(std::uint64_t hash, std::string_view key, const item_met
                         std::string_view value, large_ref large, instant now) {
   CHECK(!key.empty() && key.size() <= key_size_max);
   // Where nothing may be evicted a touch must not fail for want of 8 bytes: they are set aside.
-  const record::layout fields{meta.flags != 0, static_cast<bool>(meta.touched) || !limits_.evict};
-  const std::size_t bytes = record::bytes_for(key.size(), value.size(), fields.flags,
-                                              fields.touched, static_cast<bool>(large));
+  const record::layout fields{meta.flags != 0, static_cast<bool>(meta.touched) || !limits_.evict,
+                              meta.has_own_cas()};
+  const std::size_t bytes =
+      record::bytes_for(key.size(), value.size(), fields, static_cast<bool>(large));
   const std::size_t total = bytes + (large ? large_value::footprint(large->size()) : 0);
   const bool is_value = meta.kind == item_kind::value;
   const std::uint32_t seconds = unix_seconds(now.wall);
@@ -279,9 +281,9 @@ bool shard::update_meta(std::uint64_t hash, std::string_view key, const item_met
       return true;
     }
     const record::layout fields{r->has_flags || meta.flags != 0,
-                                r->has_touched || static_cast<bool>(meta.touched)};
-    const std::size_t bytes =
-        record::bytes_for(r->key_size, r->value_size, fields.flags, fields.touched, r->has_large);
+                                r->has_touched || static_cast<bool>(meta.touched),
+                                meta.has_own_cas()};
+    const std::size_t bytes = record::bytes_for(r->key_size, r->value_size, fields, r->has_large);
     const log_id log = log_[log_.segment_of(r)].log;
     if (!log_.fits(log, bytes)) {
       if (open_segment(log, latest_)) continue;

@@ -71,10 +71,13 @@ struct cursor {
   bool done = false;
 };
 
+// Told of what leaves a shard, in the middle of the call that causes it; must not touch the shard.
 class drop_listener {
  public:
   // `key` was dropped without a tombstone in a state that only this node knew.
   virtual void dropped_unshared(std::string_view key, version changed) noexcept = 0;
+  // A visible value is being evicted; it lives until the call returns.
+  virtual void evicted(const item_view& item, instant now) noexcept = 0;
 
  protected:
   ~drop_listener() = default;
@@ -159,7 +162,6 @@ class shard {
     shared_ = shared;
     own_nodes_ = nodes;
   }
-  // Told of each such drop, in the middle of the call that causes it; must not touch the shard.
   // None by default; it outlives the shard.
   void set_drop_listener(drop_listener* listener) noexcept { drop_listener_ = listener; }
 

@@ -84,6 +84,7 @@ void shard::give_up(std::uint64_t hash, record* r) noexcept {
     if (r->exptime != 0) ++band.evicted_with_exptime;
     const std::uint32_t now = unix_seconds(latest_.wall);
     band.evicted_idle = now - std::min(now, r->last_access + 0U);
+    if (drop_listener_ != nullptr) drop_listener_->evicted(r->view(), latest_);
   }
   remove(hash, r, !r->tombstone && !is_main(log));
 }

@@ -53,6 +53,8 @@ struct shard_statistics {
   std::uint64_t evicted_unfetched = 0;
   std::uint64_t reclaimed = 0;  // expired or flushed items removed (no evictions)
   std::uint64_t expired_unfetched = 0;
+  std::uint64_t find_expired = 0;  // find() calls that met an item which had expired,
+  std::uint64_t find_flushed = 0;  // or was flushed
   std::uint64_t out_of_memory = 0;
   std::uint64_t tombstones_dropped = 0;  // at the cap, before the peer had confirmed them
   std::uint64_t ghost_hits = 0;          // keys that came back while they were remembered
@@ -75,6 +77,8 @@ struct shard_statistics {
     evicted_unfetched += other.evicted_unfetched;
     reclaimed += other.reclaimed;
     expired_unfetched += other.expired_unfetched;
+    find_expired += other.find_expired;
+    find_flushed += other.find_flushed;
     out_of_memory += other.out_of_memory;
     tombstones_dropped += other.tombstones_dropped;
     ghost_hits += other.ghost_hits;

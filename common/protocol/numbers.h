@@ -13,9 +13,12 @@
 
 namespace tandem::protocol {
 
-// Decimal digits, for signed types with an optional '-'; nothing else, and in the type's range.
+// Decimal digits, for signed types with an optional '-'; nothing else, in the type's range, and not
+// more characters than memcached reads.
 template <std::integral Integer>
 std::optional<Integer> parse_strict(std::string_view text) noexcept {
+  constexpr std::size_t characters_max = sizeof(Integer) == 4 ? 11 : 22;
+  if (text.size() > characters_max) return std::nullopt;
   Integer value{};
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);

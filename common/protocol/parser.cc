@@ -1,7 +1,6 @@
 #include "common/protocol/parser.h"
 
-#include <limits>
-
+#include "common/protocol/meta_parser.h"
 #include "common/protocol/numbers.h"
 #include "common/protocol/reply.h"
 #include "common/protocol/tokens.h"
@@ -9,11 +8,9 @@
 namespace tandem::protocol {
 namespace {
 
-// Lines shorter than this, line end included, hold no command.
+// Lines shorter than this, line end included, hold no command, but for one.
 constexpr std::size_t line_size_min = 4;
-
-// The largest announced length: with its CR LF it still fits an int, memcached's type for it.
-constexpr std::int32_t value_bytes_max = std::numeric_limits<std::int32_t>::max() - 2;
+constexpr std::string_view shortest_noop = "mn\n";
 
 void refuse(request& r, std::string_view error) noexcept {
   r.todo = action::refuse;
@@ -122,6 +119,18 @@ void parse_number(request& r, token_cursor words, std::string_view error) noexce
   r.number = *number;
 }
 
+// shutdown: [graceful]
+void parse_shutdown(request& r, token_cursor words) noexcept {
+  r.noreply = asks_for_silence(words.rest());
+  const auto word = words.next();
+  auto mode = shutdown_mode::unknown;
+  if (word.empty())
+    mode = shutdown_mode::plain;
+  else if (word == "graceful" && words.rest().empty())
+    mode = shutdown_mode::graceful;
+  r.number = static_cast<std::uint64_t>(mode);
+}
+
 void parse_unknown(request& r, std::string_view arguments) noexcept {
   const std::string_view last = last_token(arguments);
   if (last.starts_with("HTTP/")) {
@@ -159,15 +168,26 @@ void parse_arguments(request& r, token_cursor words) noexcept {
       return parse_number(r, words, reply::bad_format);
     case verb::cache_memlimit:
       return parse_number(r, words, reply::unknown_command);
+    case verb::watch:
+    case verb::lru_crawler:
+    case verb::lru:
+    case verb::slabs:
     case verb::stats:
       r.rest = words.rest();
       return;
     case verb::shutdown:
-      r.noreply = asks_for_silence(words.rest());
-      return refuse(r, reply::no_shutdown);
+      return parse_shutdown(r, words);
+    case verb::refresh_certs:
     case verb::version:
     case verb::quit:
       return;
+    case verb::meta_get:
+    case verb::meta_set:
+    case verb::meta_delete:
+    case verb::meta_arithmetic:
+    case verb::meta_noop:
+    case verb::meta_debug:
+      return parse_meta(r, words);
     case verb::unknown:
       return parse_unknown(r, words.rest());
   }
@@ -177,7 +197,7 @@ void parse_arguments(request& r, token_cursor words) noexcept {
 
 request parse_line(std::string_view line) noexcept {
   request r;
-  if (line.size() < line_size_min) {
+  if (line.size() < line_size_min && line != shortest_noop) {
     refuse(r, reply::bad_format);
     return r;
   }

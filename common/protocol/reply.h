@@ -1,4 +1,4 @@
-// The replies of the classic text protocol, to the byte.
+// The replies of the text protocol, to the byte.
 #pragma once
 
 #include <cstdint>
@@ -35,10 +35,47 @@ constexpr std::string_view not_a_number =
     "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n";
 constexpr std::string_view illegal_slab_id = "CLIENT_ERROR Illegal slab id\r\n";
 constexpr std::string_view detail_usage = "CLIENT_ERROR usage: stats detail on|off|dump\r\n";
+constexpr std::string_view invalid_flag = "CLIENT_ERROR invalid flag\r\n";
+constexpr std::string_view duplicate_flag = "CLIENT_ERROR duplicate flag\r\n";
+constexpr std::string_view invalid_or_duplicate_flag = "CLIENT_ERROR invalid or duplicate flag\r\n";
+constexpr std::string_view too_many_flags = "CLIENT_ERROR options flags are too long\r\n";
+constexpr std::string_view bad_token = "CLIENT_ERROR bad token in command line format\r\n";
+constexpr std::string_view bad_base64_key = "CLIENT_ERROR error decoding key\r\n";
+constexpr std::string_view bad_initial_value = "CLIENT_ERROR invalid numeric initial value\r\n";
+constexpr std::string_view bad_delta_value = "CLIENT_ERROR invalid numeric delta value\r\n";
+constexpr std::string_view bad_set_mode = "CLIENT_ERROR invalid mode for ms M token\r\n";
+constexpr std::string_view bad_arithmetic_mode = "CLIENT_ERROR invalid mode for ma M token\r\n";
+constexpr std::string_view opaque_too_long = "CLIENT_ERROR opaque token too long\r\n";
+constexpr std::string_view meta_noop = "MN\r\n";
+constexpr std::string_view meta_miss = "EN\r\n";
+
 constexpr std::string_view too_large = "SERVER_ERROR object too large for cache\r\n";
 constexpr std::string_view no_room = "SERVER_ERROR out of memory storing object\r\n";
+constexpr std::string_view no_room_for_item = "SERVER_ERROR Out of memory allocating new item\r\n";
 constexpr std::string_view no_room_for_number = "SERVER_ERROR out of memory\r\n";
+constexpr std::string_view no_cachedump = "CLIENT_ERROR stats cachedump not allowed\r\n";
+constexpr std::string_view no_detail = "CLIENT_ERROR stats detail not allowed\r\n";
+constexpr std::string_view no_metadump = "ERROR metadump not allowed\r\n";
+constexpr std::string_view no_mgdump = "ERROR key dump not allowed\r\n";
+constexpr std::string_view no_watch = "CLIENT_ERROR watch commands not allowed\r\n";
+constexpr std::string_view too_many_watchers = "WATCHER_TOO_MANY log watcher limit reached\r\n";
+constexpr std::string_view crawler_disabled = "CLIENT_ERROR lru crawler disabled\r\n";
+constexpr std::string_view crawler_runs = "ERROR failed to start lru crawler thread\r\n";
+constexpr std::string_view crawler_busy = "BUSY currently processing crawler request\r\n";
+constexpr std::string_view crawler_bad_class = "BADCLASS invalid class id\r\n";
+constexpr std::string_view crawler_error = "ERROR an unknown error happened\r\n";
+constexpr std::string_view crawler_sleep_too_long =
+    "CLIENT_ERROR sleep must be one second or less\r\n";
+constexpr std::string_view dump_end = "EN\r\n";
+constexpr std::string_view no_reassign = "CLIENT_ERROR slab reassignment disabled\r\n";
+constexpr std::string_view bad_automove_window =
+    "CLIENT_ERROR automove window too low or too high\r\n";
+constexpr std::string_view bad_lru_percents = "ERROR hot and warm pcts must not exceed 80\r\n";
+constexpr std::string_view bad_lru_factors =
+    "ERROR hot/warm age factors must be greater than 0\r\n";
 constexpr std::string_view no_shutdown = "SERVER_ERROR: shutdown not enabled\r\n";
+constexpr std::string_view bad_shutdown = "CLIENT_ERROR invalid shutdown mode\r\n";
+constexpr std::string_view no_flush_all = "CLIENT_ERROR flush_all not allowed\r\n";
 constexpr std::string_view memory_limit_too_small =
     "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n";
 constexpr std::string_view memory_limit_too_big =

@@ -1,4 +1,4 @@
-// The command words of the classic text protocol.
+// The command words of the text protocol.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,17 @@ enum class verb : std::uint8_t {
   quit,
   shutdown,
   cache_memlimit,
+  meta_get,         // "mg"
+  meta_set,         // "ms"
+  meta_delete,      // "md"
+  meta_arithmetic,  // "ma"
+  meta_noop,        // "mn"
+  meta_debug,       // "me"
+  refresh_certs,
+  watch,
+  lru_crawler,
+  lru,
+  slabs,
 };
 
 namespace detail {
@@ -49,6 +60,8 @@ constexpr verb find_verb(std::string_view word) noexcept {
     if (word == "flush_all") return verb::flush_all;
     if (word == "verbosity") return verb::verbosity;
     if (word == "cache_memlimit") return verb::cache_memlimit;
+    if (word == "refresh_certs") return verb::refresh_certs;
+    if (word == "lru_crawler") return verb::lru_crawler;
     return verb::unknown;
   }
   // A word that begins with a NUL packs like the word without it.
@@ -56,6 +69,18 @@ constexpr verb find_verb(std::string_view word) noexcept {
   switch (pack(word)) {
     case pack("get"):
       return verb::get;
+    case pack("mg"):
+      return verb::meta_get;
+    case pack("ms"):
+      return verb::meta_set;
+    case pack("md"):
+      return verb::meta_delete;
+    case pack("ma"):
+      return verb::meta_arithmetic;
+    case pack("mn"):
+      return verb::meta_noop;
+    case pack("me"):
+      return verb::meta_debug;
     case pack("gets"):
       return verb::gets;
     case pack("gat"):
@@ -90,6 +115,12 @@ constexpr verb find_verb(std::string_view word) noexcept {
       return verb::quit;
     case pack("shutdown"):
       return verb::shutdown;
+    case pack("watch"):
+      return verb::watch;
+    case pack("lru"):
+      return verb::lru;
+    case pack("slabs"):
+      return verb::slabs;
     default:
       return verb::unknown;
   }

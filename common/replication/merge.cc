@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <compare>
 #include <tuple>
+#include <utility>
 
 namespace tandem::replication {
 
@@ -21,6 +22,10 @@ std::strong_ordering compare_values(const engine::item_view& a, const record& b)
   return std::strong_ordering::equal;
 }
 
+std::pair<bool, std::uint64_t> own_cas(const engine::item_meta& m) {
+  return {m.has_own_cas(), m.cas};
+}
+
 // Orders what one stored version stands for on two nodes. It is the same everywhere, unless a clock
 // was set back over a restart; which one wins then does not matter, only that it is the same one.
 std::strong_ordering compare_contents(const engine::item_view& a, const record& b) {
@@ -28,6 +33,7 @@ std::strong_ordering compare_contents(const engine::item_view& a, const record& 
   const bool buries = b.kind == record_kind::tombstone;
   if (buried != buries) return buried <=> buries;
   if (a.meta.flags != b.meta.flags) return a.meta.flags <=> b.meta.flags;
+  if (const auto order = own_cas(a.meta) <=> own_cas(b.meta); order != 0) return order;
   return compare_values(a, b);
 }
 

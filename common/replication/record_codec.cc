@@ -5,6 +5,8 @@
 namespace tandem::replication {
 
 namespace {
+constexpr std::size_t own_cas_bytes = sizeof(std::uint64_t);
+
 // A clock that has learnt of a version must be able to go on rising from it for ever.
 bool plausible(version v) {
   return v.word() < std::uint64_t{1} << 62;
@@ -22,7 +24,13 @@ void append_record(std::string& out, const record& r) {
   store_le(header + 16, r.meta.touched.word());
   store_le(header + 24, r.meta.flags);
   store_le(header + 28, r.meta.exptime);
-  out.append(header, sizeof header).append(r.key);
+  out.append(header, sizeof header);
+  if (r.meta.has_own_cas()) {
+    char cas[own_cas_bytes];
+    store_le(cas, r.meta.cas);
+    out.append(cas, sizeof cas);
+  }
+  out.append(r.key);
   if (value_size >= streamed_value_min) return;
   for (std::size_t at = 0; at < value_size; at += r.piece_at(at).size()) out.append(r.piece_at(at));
 }
@@ -50,8 +58,10 @@ std::optional<record> take_record(std::string_view& payload, bool value_follows,
     return std::nullopt;
   const std::size_t inline_size = value_follows ? 0 : value_size;
   if (r.kind != record_kind::value && value_size != 0) return std::nullopt;
-  if (payload.size() - record_header_bytes < key_size + inline_size) return std::nullopt;
-  payload.remove_prefix(record_header_bytes);
+  const std::size_t key_at = record_header_bytes + (r.meta.has_own_cas() ? own_cas_bytes : 0);
+  if (payload.size() < key_at + key_size + inline_size) return std::nullopt;
+  if (r.meta.has_own_cas()) r.meta.cas = load_le<std::uint64_t>(at + record_header_bytes);
+  payload.remove_prefix(key_at);
   r.key = payload.substr(0, key_size);
   r.value = payload.substr(key_size, inline_size);
   payload.remove_prefix(key_size + inline_size);

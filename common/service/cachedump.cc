@@ -19,7 +19,7 @@ constexpr unsigned positions_per_lock = 256;
 constexpr std::uint32_t looked_at_max = 1U
                                         << 20;  // a class of few items among many is found so far
 
-void append_item(std::string& text, const replication::record& item) {
+void append_item(std::string& text, const engine::item_view& item) {
   text.append("ITEM ")
       .append(item.key)
       .append(" [")
@@ -39,16 +39,14 @@ std::string dump(store& data, std::uint32_t id, std::uint32_t limit, instant now
   for (std::size_t shard = 0; shard < data.shard_count() && !full(); ++shard) {
     engine::cursor at;
     while (!at.done && !full()) {
-      data.scan(shard, at, positions_per_lock, now, [&](const replication::record& item) {
+      data.walk_values(shard, at, positions_per_lock, now, [&](const engine::item_view& item) {
         ++looked_at;
-        const bool shows = item.kind == replication::record_kind::value &&
-                           (item.meta.marks & engine::mark::binary_key) == 0 &&
-                           slab_class_of(item) == id;
+        const bool shows =
+            (item.meta.marks & engine::mark::binary_key) == 0 && slab_class_of(item) == id;
         if (shows && !full()) {
           append_item(text, item);
           ++shown;
         }
-        return true;
       });
     }
   }
@@ -58,6 +56,7 @@ std::string dump(store& data, std::uint32_t id, std::uint32_t limit, instant now
 }  // namespace
 
 void answer_cachedump(execution& with, std::string_view arguments) {
+  if (!with.host.policy().dumps) return with.out.append(reply::no_cachedump);
   protocol::token_cursor words(arguments);
   const std::string_view id_word = words.next();
   const std::string_view limit_word = words.next();

@@ -19,6 +19,15 @@ connection::connection(store& data, worker_statistics& statistics, server& host,
 
 connection::~connection() = default;
 
+void connection::name(int client, watch_waker* waker) {
+  state_->client = client;
+  state_->waker = waker;
+}
+
+void connection::pull() {
+  state_->take_watched();
+}
+
 std::span<char> connection::prepare() {
   state& s = *state_;
   std::span<char> room;
@@ -74,6 +83,7 @@ bool connection::has_output() const noexcept {
 
 void connection::sent(std::size_t n) {
   state_->out.sent(n);
+  state_->take_watched();
   state_->counts.bytes_written.add(n);
 }
 
@@ -82,13 +92,26 @@ bool connection::wants_read() const noexcept {
   return s.at != stage::closed && !s.ended && !s.stalled && s.has_room();
 }
 
+bool connection::inside_value() const noexcept {
+  const stage at = state_->at;
+  return at == stage::block || at == stage::place || at == stage::place_end;
+}
+
 bool connection::wants_close() const noexcept {
   return state_->at == stage::closed || (state_->ended && !state_->stalled);
 }
 
+bool connection::left() const noexcept {
+  return state_->left || state_->ended;
+}
+
+bool connection::watches() const noexcept {
+  return state_->at == stage::watch;
+}
+
 std::size_t connection::buffered_bytes() const noexcept {
   const state& s = *state_;
-  return sizeof s + s.in.capacity() + s.out.buffered_bytes() + s.pending_key.capacity();
+  return sizeof s + s.in.capacity() + s.out.buffered_bytes() + s.pending_words.capacity();
 }
 
 }  // namespace tandem::service

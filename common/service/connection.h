@@ -13,6 +13,8 @@
 //   output_limit bytes of replies plus one reply; while output is above the limit wants_read() is
 //   false and no further request is executed.
 // - Large values are received straight into their place and sent from it.
+// - A client that sent `watch` is told what happens from then on, and nothing else: its owner is
+//   woken (name()) and calls pull().
 // - Between two reads a connection with nothing half-received holds no input buffer: an owner that
 //   calls prepare() only when the socket is readable pays a few hundred bytes for an idle client.
 #pragma once
@@ -31,6 +33,7 @@ namespace tandem::service {
 struct connection_limits {
   unsigned requests_per_event = 20;  // memcached's -R; a get counts once per 100 keys
   std::size_t output_limit = std::size_t{256} << 10;  // unsent reply bytes before reading stops
+  bool authenticate = false;  // the client must say who it is first (server::authenticate)
 };
 
 class connection {
@@ -41,6 +44,13 @@ class connection {
   ~connection();
   connection(const connection&) = delete;
   connection& operator=(const connection&) = delete;
+
+  // How the client is called in `watch` (memcached: its descriptor), and who is to be told that
+  // pull() may have something. The waker outlives the connection. Before the first byte.
+  void name(int client, watch_waker* waker);
+  // Takes into the output what has come for a watcher, as far as there is room. Leaves the span of
+  // prepare() alone.
+  void pull();
 
   // Where the next bytes from the client go; never empty while wants_read().
   std::span<char> prepare();
@@ -61,8 +71,14 @@ class connection {
   void sent(std::size_t n);
 
   bool wants_read() const noexcept;
+  // The next bytes belong to a value.
+  bool inside_value() const noexcept;
   // Close as soon as the output is sent (quit, a protocol violation, end of input).
   bool wants_close() const noexcept;
+  // Whether it was the client who ended it, by a command or the end of its input.
+  bool left() const noexcept;
+  // It sent `watch`.
+  bool watches() const noexcept;
   // Bytes of memory held by buffers (not by item values).
   std::size_t buffered_bytes() const noexcept;
 

@@ -4,6 +4,7 @@
 
 #include "common/protocol/parser.h"
 #include "common/protocol/tokens.h"
+#include "common/service/maintenance.h"
 #include "common/service/storage.h"
 
 namespace tandem::service {
@@ -17,6 +18,10 @@ namespace {
 // So many keys of one get count as a request.
 constexpr unsigned keys_per_share = 100;
 
+constexpr bool asks_for_keys(verb what) {
+  return what == verb::get || what == verb::gets || what == verb::gat || what == verb::gats;
+}
+
 // `line` is whole.
 parsed_line parse(std::string_view line) {
   parsed_line parsed{{protocol::parse_line(line)}, line.size()};
@@ -25,21 +30,21 @@ parsed_line parse(std::string_view line) {
     r.key = {};
     return parsed;
   }
-  if (!r.rest.empty() && r.what != verb::stats) r.key = protocol::token_cursor(r.rest).next();
-  if (!r.key.empty()) r.hash = hash_key(r.key);
+  if (asks_for_keys(r.what)) r.key = protocol::token_cursor(r.rest).next();
+  if (!r.key.empty()) r.hash = hash_key(static_cast<const hashed_key&>(command_key(r)).key);
   return parsed;
 }
 
 }  // namespace
 
 void connection::state::run(instant now) {
-  execution with{data, counts, host, out, now, mutated};
+  execution with{data, counts, host, out, now, mutated, client};
   lookahead ahead;
   unsigned share = limits.requests_per_event;
   stalled = false;
   while (at != stage::closed) {
     if (share == 0 || !has_room()) {
-      stalled = at == stage::keys || !in.empty();
+      stalled = at == stage::keys || at == stage::dump || !in.empty();
       if (stalled && share == 0) counts.conn_yields.add();
       break;
     }
@@ -68,6 +73,13 @@ connection::state::progress connection::state::step(execution& with, lookahead& 
       return step_place_end(with);
     case stage::swallow:
       return step_swallow();
+    case stage::login:
+      return step_authentication();
+    case stage::dump:
+      return step_dump(with);
+    case stage::watch:
+      in.consume(in.size());
+      return progress::waiting;
     case stage::closed:
       break;
   }
@@ -148,9 +160,25 @@ connection::state::progress connection::state::start(execution& with, const comm
     case verb::append:
     case verb::prepend:
     case verb::cas:
+    case verb::meta_set:
       return start_block(with, r, line_size);
     case verb::quit:
+      left = true;
       close();
+      return progress::worked;
+    case verb::shutdown:
+      in.consume(line_size);
+      left = shut_down(with, r);
+      if (left) close();
+      return progress::worked;
+    case verb::watch:
+      start_watch(r.rest);
+      in.consume(line_size);
+      return progress::worked;
+    case verb::lru_crawler:
+      dump = answer_lru_crawler(with, r.rest);
+      if (dump) at = stage::dump;
+      in.consume(line_size);
       return progress::worked;
     default:
       execute(with, r);
@@ -162,7 +190,7 @@ connection::state::progress connection::state::start(execution& with, const comm
 connection::state::progress connection::state::start_retrieval(execution& with, const command& r,
                                                                std::size_t line_size) {
   if (r.key.size() == r.rest.size()) {  // a single key
-    retrieve(with, r, r.hashed());
+    retrieve(with, r, {r.key, r.hash});
     out.append(reply::end);
     in.consume(line_size);
     return progress::worked;
@@ -278,12 +306,41 @@ connection::state::progress connection::state::step_swallow() {
   return progress::worked;
 }
 
+connection::state::progress connection::state::step_dump(execution& with) {
+  if (!dump->step(data, out, with.now)) return progress::worked;
+  dump.reset();
+  at = stage::line;
+  return progress::worked;
+}
+
+// What was asked for before is answered first: memcached refuses it in such company, because
+// another thread takes the connection over there.
+void connection::state::start_watch(std::string_view kinds) {
+  if (!host.policy().watch) return out.append(reply::no_watch);
+  unsigned wanted = 0;
+  protocol::token_cursor words(kinds);
+  for (auto word = words.next(); !word.empty(); word = words.next()) {
+    const unsigned kind = watch::kind_of(word);
+    if (kind == 0) return out.append(reply::unknown_command);
+    wanted |= kind;
+  }
+  watcher = host.watchers().add(wanted == 0 ? watch::fetchers : wanted, waker);
+  if (!watcher) return out.append(reply::too_many_watchers);
+  out.append(reply::ok);
+  at = stage::watch;
+}
+
+// As much as there is room for; the hub keeps the rest.
+void connection::state::take_watched() {
+  if (watcher && has_room()) watcher->take(limits.output_limit - out.size(), out);
+}
+
 // The line is about to leave the buffer.
 void connection::state::remember(const command& r) {
-  pending_key.assign(r.key);
+  pending_words.assign(r.key).append(r.rest);
   pending = r;
-  pending.key = pending_key;
-  pending.rest = {};
+  pending.key = std::string_view(pending_words).substr(0, r.key.size());
+  pending.rest = std::string_view(pending_words).substr(r.key.size());
 }
 
 void connection::state::swallow(std::size_t n, std::string_view then) {
@@ -296,6 +353,8 @@ void connection::state::close() {
   at = stage::closed;
   in.consume(in.size());
   place.reset();
+  dump.reset();
+  watcher.reset();
 }
 
 }  // namespace tandem::service

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -12,7 +13,9 @@
 #include "common/service/byte_buffer.h"
 #include "common/service/connection.h"
 #include "common/service/executor.h"
+#include "common/service/key_dump.h"
 #include "common/service/output.h"
+#include "common/service/watch_hub.h"
 
 namespace tandem::service {
 
@@ -44,14 +47,21 @@ enum class stage : std::uint8_t {
   block,      // waits for a small data block to be there whole
   place,      // receives a large data block into its place
   place_end,  // waits for the CR LF behind it
+  login,      // waits for the client to say who it is (authentication.cc)
   swallow,    // throws a data block away, then answers
+  dump,       // sends all keys, as there is room
+  watch,      // sends what happens, and ignores what it receives
   closed,     // reads no more
 };
 
 struct connection::state {
   state(store& the_store, worker_statistics& statistics, server& the_server,
         const connection_limits& the_limits)
-      : data(the_store), counts(statistics), host(the_server), limits(the_limits) {}
+      : data(the_store),
+        counts(statistics),
+        host(the_server),
+        limits(the_limits),
+        at(the_limits.authenticate ? stage::login : stage::line) {}
 
   // What a step came to.
   enum class progress { worked, waiting };
@@ -68,6 +78,11 @@ struct connection::state {
   progress step_place(execution& with);
   progress step_place_end(execution& with);
   progress step_swallow();
+  progress step_authentication();
+  std::string_view check_token(std::string_view block);
+  progress step_dump(execution& with);
+  void start_watch(std::string_view kinds);
+  void take_watched();
   void finish_block(execution& with, const command& r, std::string_view block);
   void remember(const command& r);
   void swallow(std::size_t n, std::string_view then);
@@ -83,23 +98,28 @@ struct connection::state {
   output_queue out;
   protocol::line_finder finder;
 
-  stage at = stage::line;
-  bool begun = false;    // something was received
-  bool ended = false;    // nothing more will be
-  bool stalled = false;  // stopped although there was something to do
-  bool mutated = false;  // something was journaled in this event
+  stage at;
+  int client = 0;                // its name in `watch`
+  watch_waker* waker = nullptr;  // null: nobody is to be told
+  bool begun = false;            // something was received
+  bool ended = false;            // nothing more will be
+  bool left = false;             // by quit, or another command that closes
+  bool stalled = false;          // stopped although there was something to do
+  bool mutated = false;          // something was journaled in this event
   unsigned short_reads = 0;
   std::size_t read_size = read_size_small;
   std::size_t offered = 0;  // the size of the last span prepared
 
   command pending;                           // of every stage but line and closed
-  std::string pending_key;                   // its key, where the line is gone
+  std::string pending_words;                 // its key and flags, where the line is gone
   std::size_t keys_begin = 0, keys_end = 0;  // in `in`: the keys still to be answered
   std::size_t keys_line = 0;                 // the size of their line
   engine::large_ref place;
   std::size_t filled = 0;
   std::size_t to_swallow = 0;
-  std::string_view after_swallow;  // a constant of reply.h, or empty
+  std::string_view after_swallow;               // a constant of reply.h, or empty
+  std::unique_ptr<key_dump> dump;               // in stage dump
+  std::unique_ptr<watch_hub::watcher> watcher;  // in stage watch
 };
 
 }  // namespace tandem::service

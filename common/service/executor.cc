@@ -1,14 +1,18 @@
 #include "common/service/executor.h"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
+#include <string>
 
 #include "common/base/check.h"
 #include "common/protocol/exptime.h"
 #include "common/protocol/numbers.h"
 #include "common/protocol/reply.h"
+#include "common/service/maintenance.h"
+#include "common/service/meta.h"
+#include "common/service/number.h"
 #include "common/service/stats.h"
+#include "common/service/watch_events.h"
 
 namespace tandem::service {
 
@@ -20,27 +24,23 @@ namespace {
 
 void append_value(output_queue& out, std::string_view key, const engine::item_view& item,
                   bool with_cas) {
-  char* start =
+  char* const start =
       out.reserve(protocol::value_line_max + item.value.size() + reply::crlf.size()).data();
-  char* end = with_cas ? protocol::write_value_line(start, key, item.meta.flags, item.value_size(),
-                                                    item.meta.stored.word())
-                       : protocol::write_value_line(start, key, item.meta.flags, item.value_size());
-  if (item.large) {
-    out.commit(static_cast<std::size_t>(end - start));
-    out.pin(*item.large);
-    start = end = out.reserve(item.value.size() + reply::crlf.size()).data();
-  }
-  end = protocol::detail::copy(end, item.value);
-  end = protocol::detail::copy(end, reply::crlf);
-  out.commit(static_cast<std::size_t>(end - start));
+  char* const end =
+      with_cas ? protocol::write_value_line(start, key, item.meta.flags, item.value_size(),
+                                            item.meta.cas_unique())
+               : protocol::write_value_line(start, key, item.meta.flags, item.value_size());
+  append_block(out, start, end, item);
 }
 
 void remove(execution& with, const command& r) {
   if (with.host.prefixes().enabled()) with.host.prefixes().record_delete(r.key);
-  const hashed_key key = r.hashed();
+  const command_key key(r);
   bool found = false;
   {
     auto shard = with.data.lock(key, with.now);
+    note_fetch(with, shard, key);
+    note_delete(with, shard, key, "delete");
     found = shard.find(key, false).has_value();
     // Even where nothing is seen here: what was evicted here may still live at the peer.
     shard.remove(key);
@@ -50,58 +50,26 @@ void remove(execution& with, const command& r) {
   with.answer(r, found ? reply::deleted : reply::not_found);
 }
 
-// What incr or decr makes of a value: the number alone, or padded with spaces to the old length.
-struct changed_number {
-  char digits[protocol::digits_max];
-  std::size_t length = 0;
-  std::uint64_t value = 0;
-};
-
-std::optional<changed_number> change_number(const request& r, const engine::item_view& item) {
-  if (item.large) return std::nullopt;
-  const auto old = protocol::parse_lenient_unsigned(item.value);
-  if (!old) return std::nullopt;
-  changed_number changed;
-  if (r.what == verb::incr)
-    changed.value = *old + r.number;  // wraps at 2^64
-  else
-    changed.value = r.number > *old ? 0 : *old - r.number;
-  changed.length = static_cast<std::size_t>(protocol::write_number(changed.digits, changed.value) -
-                                            changed.digits);
-  return changed;
-}
-
-engine::store_status put_number(store::locked& shard, const hashed_key& key,
-                                const engine::item_view& item, const changed_number& changed) {
-  const std::string_view digits(changed.digits, changed.length);
-  const engine::item_meta meta = item.meta;
-  if (item.value.size() <= digits.size())
-    return shard.put(key, meta.flags, meta.exptime, digits, meta.marks).status;
-  char padded[engine::large_value_min];
-  const std::size_t size = item.value.size();
-  CHECK(size <= sizeof padded);
-  char* const end = protocol::detail::copy(padded, digits);
-  std::memset(end, ' ', size - digits.size());
-  return shard.put(key, meta.flags, meta.exptime, std::string_view(padded, size), meta.marks)
-      .status;
-}
-
 void change(execution& with, const command& r) {
   const bool up = r.what == verb::incr;
-  const hashed_key key = r.hashed();
+  const command_key key(r);
   std::optional<changed_number> changed;
   {
     auto shard = with.data.lock(key, with.now);
+    note_fetch(with, shard, key);
     const auto item = shard.find(key, false);
     if (!item) {
       (up ? with.counts.incr_misses : with.counts.decr_misses).add();
       return with.answer(r, reply::not_found);
     }
-    changed = change_number(r, *item);
+    changed = change_number(*item, up, r.number);
     if (!changed) return with.answer(r, reply::not_a_number);
     (up ? with.counts.incr_hits : with.counts.decr_hits).add();
-    if (put_number(shard, key, *item, *changed) != engine::store_status::stored)
-      return with.answer(r, reply::no_room_for_number);
+    const auto put = put_number(shard, key, *item, *changed, {item->meta.exptime, {}});
+    const bool stored = put.status == engine::store_status::stored;
+    note_store(with, shard, key, up ? "incr" : "decr",
+               stored ? reply::stored : reply::no_room_for_number, changed->digits().size());
+    if (!stored) return with.answer(r, reply::no_room_for_number);
   }
   with.mutated = true;
   char line[protocol::number_line_max];
@@ -110,9 +78,14 @@ void change(execution& with, const command& r) {
 }
 
 void touch(execution& with, const command& r) {
-  const hashed_key key = r.hashed();
+  const command_key key(r);
   const std::uint32_t exptime = protocol::absolute_exptime(r.exptime, unix_seconds(with.now.wall));
-  const bool found = with.data.lock(key, with.now).touch(key, exptime);
+  bool found = false;
+  {
+    auto shard = with.data.lock(key, with.now);
+    note_fetch(with, shard, key);
+    found = shard.touch(key, exptime);
+  }
   with.mutated |= found;
   with.counts.cmd_touch.add();
   (found ? with.counts.touch_hits : with.counts.touch_misses).add();
@@ -121,6 +94,9 @@ void touch(execution& with, const command& r) {
 
 void flush_all(execution& with, const request& r) {
   with.counts.cmd_flush.add();
+  const bool allowed = with.host.policy().flush_all;
+  with.host.flush_requested(allowed);
+  if (!allowed) return with.answer(r, reply::no_flush_all);
   // A negative delay is none.
   const std::uint32_t at =
       r.exptime <= 0 ? 0 : protocol::absolute_exptime(r.exptime, unix_seconds(with.now.wall));
@@ -145,6 +121,13 @@ void set_memory_limit(execution& with, const request& r) {
   with.answer(r, adjusted ? reply::ok : reply::memory_limit_out_of_bounds);
 }
 
+void refresh_certificates(execution& with) {
+  const std::string error = with.host.refresh_certificates();
+  if (error.empty()) return with.out.append(reply::ok);
+  with.out.append(error);
+  with.out.append(reply::crlf);
+}
+
 void answer_version(execution& with) {
   with.out.append("VERSION ");
   with.out.append(version_text);
@@ -153,12 +136,24 @@ void answer_version(execution& with) {
 
 }  // namespace
 
+void append_block(output_queue& out, char* start, char* end, const engine::item_view& item) {
+  if (item.large) {
+    out.commit(static_cast<std::size_t>(end - start));
+    out.pin(*item.large);
+    start = end = out.reserve(item.value.size() + reply::crlf.size()).data();
+  }
+  end = protocol::detail::copy(end, item.value);
+  end = protocol::detail::copy(end, reply::crlf);
+  out.commit(static_cast<std::size_t>(end - start));
+}
+
 void retrieve(execution& with, const command& r, const hashed_key& key) {
   const bool touching = r.what == verb::gat || r.what == verb::gats;
   const bool with_cas = r.what == verb::gets || r.what == verb::gats;
   bool found = false;
   {
     auto shard = with.data.lock(key, with.now);
+    note_fetch(with, shard, key);
     if (const auto item = shard.find(key)) {
       found = true;
       append_value(with.out, key.key, *item, with_cas);
@@ -178,6 +173,20 @@ void retrieve(execution& with, const command& r, const hashed_key& key) {
   if (with.host.prefixes().enabled()) with.host.prefixes().record_get(key.key, found);
 }
 
+bool shut_down(execution& with, const request& r) {
+  if (!with.host.policy().shutdown) {
+    with.answer(r, reply::no_shutdown);
+    return false;
+  }
+  const auto mode = static_cast<protocol::shutdown_mode>(r.number);
+  if (mode == protocol::shutdown_mode::unknown) {
+    with.answer(r, reply::bad_shutdown);
+    return false;
+  }
+  with.host.shut_down(mode == protocol::shutdown_mode::graceful);
+  return true;
+}
+
 void execute(execution& with, const command& r) {
   switch (r.what) {
     case verb::remove:
@@ -193,10 +202,26 @@ void execute(execution& with, const command& r) {
       return set_verbosity(with, r);
     case verb::cache_memlimit:
       return set_memory_limit(with, r);
+    case verb::refresh_certs:
+      return refresh_certificates(with);
     case verb::version:
       return answer_version(with);
     case verb::stats:
       return answer_stats(with, r.rest);
+    case verb::meta_get:
+      return meta_get(with, r);
+    case verb::meta_delete:
+      return meta_delete(with, r);
+    case verb::meta_arithmetic:
+      return meta_arithmetic(with, r);
+    case verb::meta_debug:
+      return meta_debug(with, r);
+    case verb::meta_noop:
+      return with.out.append(reply::meta_noop);
+    case verb::slabs:
+      return answer_slabs_command(with, r.rest);
+    case verb::lru:
+      return answer_lru(with, r.rest);
     case verb::get:
     case verb::gets:
     case verb::gat:
@@ -207,8 +232,11 @@ void execute(execution& with, const command& r) {
     case verb::append:
     case verb::prepend:
     case verb::cas:
+    case verb::meta_set:
     case verb::quit:
     case verb::shutdown:
+    case verb::watch:
+    case verb::lru_crawler:
     case verb::unknown:
       break;
   }

@@ -4,11 +4,14 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "common/base/time.h"
+#include "common/service/crawler.h"
 #include "common/service/prefix_statistics.h"
+#include "common/service/watch_hub.h"
 #include "common/service/worker_statistics.h"
 
 namespace tandem::service {
@@ -20,10 +23,18 @@ struct process_facts {
   double rusage_user = 0, rusage_system = 0;  // seconds
   std::uint64_t connections_max = 0, connections_current = 0, connections_total = 0;
   std::uint64_t connections_rejected = 0, connection_structures = 0;
-  std::uint64_t listen_disabled = 0;
+  std::uint64_t listen_disabled = 0, listen_disabled_microseconds = 0;
   bool accepting = true;
   unsigned threads = 1;
   int verbosity = 0;
+};
+
+// What the configuration lets clients do to all.
+struct command_policy {
+  bool flush_all = true;
+  bool shutdown = false;
+  bool dumps = true;  // of keys
+  bool watch = true;
 };
 
 // A `STAT name value` row. Neither holds a space, a CR or a LF: scrapers split on them.
@@ -44,6 +55,19 @@ class server {
   virtual std::vector<stat_row> replication() const = 0;
   // Rows of `stats conns`, named `<fd>:addr` and the like.
   virtual std::vector<stat_row> connections() const { return {}; }
+  // Rows of plain `stats` about what serves the clients' sockets.
+  virtual std::vector<stat_row> client_rows() const { return {}; }
+  virtual command_policy policy() const { return {}; }
+  // Whether there is such a user.
+  virtual bool authenticate(std::string_view /*user*/, std::string_view /*password*/) {
+    return false;
+  }
+  // A client sent flush_all; the answer to who it is stays outside.
+  virtual void flush_requested(bool /*allowed*/) {}
+  // Ends the process, soon. memcached's `graceful` is how we always end.
+  virtual void shut_down(bool /*graceful*/) {}
+  // Loads the certificates again; empty, or what went wrong in a line without its end.
+  virtual std::string refresh_certificates() { return "Error TLS not enabled"; }
   virtual void set_verbosity(int level) = 0;
   virtual void reset_statistics() = 0;  // connection counts and the like
   // Something was journaled: wake the link. Called at most once per received()/resume().
@@ -52,10 +76,14 @@ class server {
   // Shared by all connections.
   prefix_statistics& prefixes() noexcept { return prefixes_; }
   statistics_baseline& baseline() noexcept { return baseline_; }
+  watch_hub& watchers() noexcept { return watchers_; }
+  crawler& crawls() noexcept { return crawls_; }
 
  private:
   prefix_statistics prefixes_;
   statistics_baseline baseline_;
+  watch_hub watchers_;
+  crawler crawls_;
 };
 
 }  // namespace tandem::service

@@ -45,13 +45,18 @@ std::size_t memory_of(const band_statistics& band, std::size_t segment_bytes) {
 
 }  // namespace
 
-unsigned slab_class_of(const replication::record& item) {
-  const std::size_t bytes =
-      engine::record::bytes_for(item.key.size(), item.value.size(), item.meta.flags != 0,
-                                static_cast<bool>(item.meta.touched), item.large != nullptr) +
-      (item.large ? engine::large_value::footprint(item.large->size()) : 0);
+std::size_t stored_bytes(const engine::item_view& item) {
+  const engine::record::layout fields{item.meta.flags != 0, static_cast<bool>(item.meta.touched),
+                                      item.meta.has_own_cas()};
+  return engine::record::bytes_for(item.key.size(), item.value.size(), fields,
+                                   item.large != nullptr) +
+         (item.large ? engine::large_value::footprint(item.large->size()) : 0);
+}
+
+unsigned slab_class_of(const engine::item_view& item) {
   const auto& bounds = engine::band_bytes_max;
-  const auto band = std::lower_bound(bounds.begin(), bounds.end(), bytes) - bounds.begin();
+  const auto band =
+      std::lower_bound(bounds.begin(), bounds.end(), stored_bytes(item)) - bounds.begin();
   return slab_class_of_band(static_cast<unsigned>(band));
 }
 

@@ -17,9 +17,11 @@ namespace tandem::service {
 constexpr unsigned slab_class_of_band(unsigned band) {
   return band + 1;
 }
-// The class of a stored item. One whose size is within a few bytes of the band's bound may be
+// What a stored value takes of memory: its record and the pages of a large value.
+std::size_t stored_bytes(const engine::item_view& item);
+// The class of a stored value. One whose size is within a few bytes of the band's bound may be
 // counted by the engine in the class before.
-unsigned slab_class_of(const replication::record& item);
+unsigned slab_class_of(const engine::item_view& item);
 
 void answer_items(execution& with);
 void answer_slabs(execution& with);

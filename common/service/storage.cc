@@ -4,8 +4,11 @@
 #include <string>
 
 #include "common/base/check.h"
-#include "common/protocol/exptime.h"
+#include "common/protocol/meta_reply.h"
 #include "common/protocol/reply.h"
+#include "common/protocol/tokens.h"
+#include "common/service/meta.h"
+#include "common/service/watch_events.h"
 
 namespace tandem::service {
 
@@ -26,14 +29,71 @@ struct block {
   std::size_t size() const { return (large ? large->size() : 0) + bytes.size(); }
 };
 
-std::uint32_t exptime_of(const execution& with, const request& r) {
-  return protocol::absolute_exptime(r.exptime, unix_seconds(with.now.wall));
+// What came of a storage command.
+enum class storing : std::uint8_t { stored, not_stored, exists, not_found, too_large, no_room };
+struct outcome {
+  storing what = storing::stored;
+  std::uint64_t cas_unique = 0;  // when stored
+  std::size_t size = 0;          // of the value, when an append or prepend changed it
+};
+
+// The classic command whose condition holds for this one.
+verb condition_of(const request& r) {
+  if (r.what != verb::meta_set) return r.what;
+  switch (r.meta.mode) {
+    case 'E':
+      return verb::add;
+    case 'A':
+      return verb::append;
+    case 'P':
+      return verb::prepend;
+    case 'R':
+      return r.meta.has('C') ? verb::cas : verb::replace;
+    default:
+      return r.meta.has('C') ? verb::cas : verb::set;
+  }
 }
 
-store_status put(store::locked& shard, const hashed_key& key, std::uint32_t flags,
-                 std::uint32_t exptime, const block& value) {
-  return value.large ? shard.put(key, flags, exptime, value.large).status
-                     : shard.put(key, flags, exptime, value.bytes).status;
+// As `watch` names it.
+std::string_view command_name(verb what) {
+  switch (what) {
+    case verb::add:
+      return "add";
+    case verb::replace:
+      return "replace";
+    case verb::append:
+      return "append";
+    case verb::prepend:
+      return "prepend";
+    case verb::cas:
+      return "cas";
+    default:
+      return "set";
+  }
+}
+
+// The CAS unique that cas compares with; 0 is no item's.
+std::uint64_t compared_with(const request& r) {
+  return r.what == verb::meta_set ? r.meta.compare : r.number;
+}
+
+// What an item gets beside its value.
+struct attributes {
+  std::uint32_t flags, exptime;
+  std::uint8_t marks;
+  store::own_cas cas;
+};
+
+attributes attributes_of(const execution& with, const request& r) {
+  // A unique of 0 is none: it is given one.
+  const store::own_cas cas = r.meta.unique != 0 ? wanted_cas(r) : std::nullopt;
+  return {r.flags, exptime_at(with, r.exptime), key_mark(r), cas};
+}
+
+store::locked::put_result put(store::locked& shard, const hashed_key& key, const attributes& a,
+                              const block& value) {
+  return value.large ? shard.put(key, a.flags, a.exptime, value.large, a.marks, a.cas)
+                     : shard.put(key, a.flags, a.exptime, value.bytes, a.marks, a.cas);
 }
 
 // Copies a value to `offset` of `to`; returns where it ends.
@@ -48,15 +108,14 @@ std::size_t write_at(engine::large_value& to, std::size_t offset, const block& v
 
 // append and prepend: the item with the block at its end or beginning. It keeps its flags and
 // exptime.
-store_status join(store::locked& shard, const hashed_key& key, const item_view& item,
-                  const block& added, bool at_end) {
-  const engine::item_meta meta = item.meta;
+store::locked::put_result join(store::locked& shard, const hashed_key& key, const item_view& item,
+                               const attributes& a, const block& added, bool at_end) {
   const std::size_t size = item.value_size() + added.size();
   if (size < engine::large_value_min) {
     std::string joined;
     joined.reserve(size);
     joined.append(at_end ? item.value : added.bytes).append(at_end ? added.bytes : item.value);
-    return shard.put(key, meta.flags, meta.exptime, joined).status;
+    return put(shard, key, a, {joined, {}});
   }
   // Reserving may evict the very item, so its value is kept first.
   const std::string kept(item.value);
@@ -64,105 +123,176 @@ store_status join(store::locked& shard, const hashed_key& key, const item_view& 
   // The count is not part of the value: a reference leaves it as immutable as it was.
   if (item.large) old.large = large_ref(const_cast<engine::large_value*>(item.large));
   large_ref joined = shard.reserve(key, size);
-  if (!joined) return store_status::out_of_memory;
+  if (!joined) return {store_status::out_of_memory, {}};
   while (joined->granted() < size)
-    if (!shard.extend(*joined)) return store_status::out_of_memory;
+    if (!shard.extend(*joined)) return {store_status::out_of_memory, {}};
   const std::size_t middle = write_at(*joined, 0, at_end ? old : added);
   write_at(*joined, middle, at_end ? added : old);
-  return shard.put(key, meta.flags, meta.exptime, std::move(joined)).status;
+  return put(shard, key, a, {{}, std::move(joined)});
 }
 
-std::string_view refusal_of(execution& with, store_status status) {
+outcome refused(execution& with, store_status status) {
   const bool too_large = status == store_status::too_large;
   (too_large ? with.counts.store_too_large : with.counts.store_no_memory).add();
-  return too_large ? reply::too_large : reply::no_room;
+  return {too_large ? storing::too_large : storing::no_room};
 }
 
-std::string_view store_new(execution& with, store::locked& shard, const hashed_key& key,
-                           const request& r, const block& value) {
-  const store_status status = put(shard, key, r.flags, exptime_of(with, r), value);
-  if (status == store_status::stored) {
-    with.mutated = true;
-    return reply::stored;
-  }
-  if (r.what == verb::set) {
+// There is no place for the new value, or not enough of it. What a set would have replaced is
+// removed, and what any ms names, as memcached does.
+outcome give_up(execution& with, store::locked& shard, const hashed_key& key, const request& r,
+                store_status status) {
+  if (r.what == verb::set || r.what == verb::meta_set) {
     shard.remove(key);
     with.mutated = true;
   }
-  return refusal_of(with, status);
+  return refused(with, status);
 }
 
-std::string_view store_joined(execution& with, store::locked& shard, const hashed_key& key,
-                              const request& r, const item_view& item, const block& value) {
-  const store_status status = join(shard, key, item, value, r.what == verb::append);
-  if (status != store_status::stored) return reply::not_stored;
+outcome store_new(execution& with, store::locked& shard, const hashed_key& key, const request& r,
+                  const attributes& a, const block& value) {
+  const auto stored = put(shard, key, a, value);
+  if (stored.status != store_status::stored) return give_up(with, shard, key, r, stored.status);
   with.mutated = true;
-  return reply::stored;
+  return {storing::stored, stored.cas_unique};
 }
 
-std::string_view compare_and_store(execution& with, store::locked& shard, const hashed_key& key,
-                                   const request& r, const block& value) {
+outcome store_joined(execution& with, store::locked& shard, const hashed_key& key, const request& r,
+                     const block& value) {
+  const bool at_end = condition_of(r) == verb::append;
+  attributes a = attributes_of(with, r);
+  const auto item = shard.find(key, false);
+  if (!item) {
+    if (!r.meta.has('N')) return {storing::not_stored};
+    a.exptime = exptime_at(with, r.meta.vivify);
+    return store_new(with, shard, key, r, a, value);
+  }
+  if (r.meta.compare != 0 && item->meta.cas_unique() != r.meta.compare) return {storing::exists};
+  a.flags = item->meta.flags;
+  a.exptime = item->meta.exptime;
+  a.marks |= item->meta.marks & engine::mark::binary_key;
+  const std::size_t size = item->value_size() + value.size();
+  const auto stored = join(shard, key, *item, a, value, at_end);
+  if (stored.status != store_status::stored) return {storing::not_stored};
+  with.mutated = true;
+  return {storing::stored, stored.cas_unique, size};
+}
+
+outcome compare_and_store(execution& with, store::locked& shard, const hashed_key& key,
+                          const request& r, const block& value) {
   const auto item = shard.find(key, false);
   if (!item) {
     with.counts.cas_misses.add();
-    return reply::not_found;
+    return {storing::not_found};
   }
-  if (item->meta.stored.word() != r.number) {  // no version is 0
-    with.counts.cas_badval.add();
-    return reply::exists;
+  attributes a = attributes_of(with, r);
+  const std::uint64_t compared = compared_with(r), unique = item->meta.cas_unique();
+  if (compared == 0 || compared != unique) {
+    // With I what was made from an older state is better than nothing, and stale.
+    if (!r.meta.has('I') || compared == 0 || compared > unique) {
+      with.counts.cas_badval.add();
+      return {storing::exists};
+    }
+    a.exptime = item->meta.exptime;
+    a.marks |= engine::mark::stale | (item->meta.marks & engine::mark::win_sent);
   }
   with.counts.cas_hits.add();
-  return store_new(with, shard, key, r, value);
+  return store_new(with, shard, key, r, a, value);
 }
 
-std::string_view store_if_allowed(execution& with, const command& r, const block& value) {
-  const hashed_key key = r.hashed();
-  auto shard = with.data.lock(key, with.now);
-  switch (r.what) {
+outcome store_if_allowed(execution& with, store::locked& shard, const hashed_key& key,
+                         const command& r, const block& value) {
+  switch (condition_of(r)) {
     case verb::set:
-      return store_new(with, shard, key, r, value);
+      break;
     case verb::add:
       // A refused add counts as an access, as in memcached.
-      if (shard.find(key)) return reply::not_stored;
-      return store_new(with, shard, key, r, value);
+      if (shard.find(key)) return {storing::not_stored};
+      break;
     case verb::replace:
-      if (!shard.find(key, false)) return reply::not_stored;
-      return store_new(with, shard, key, r, value);
+      if (!shard.find(key, false)) return {storing::not_stored};
+      break;
     case verb::append:
-    case verb::prepend: {
-      const auto item = shard.find(key, false);
-      return item ? store_joined(with, shard, key, r, *item, value) : reply::not_stored;
-    }
+    case verb::prepend:
+      return store_joined(with, shard, key, r, value);
     case verb::cas:
       return compare_and_store(with, shard, key, r, value);
     default:
-      break;
+      CHECK(!"a storage command");
   }
-  CHECK(!"a storage command");
+  return store_new(with, shard, key, r, attributes_of(with, r), value);
+}
+
+// In words, the classic answer and the status of ms; a refusal is the same line in both.
+struct words {
+  std::string_view classic, meta;
+};
+words words_for(storing what) {
+  switch (what) {
+    case storing::stored:
+      return {reply::stored, "HD"};
+    case storing::not_stored:
+      return {reply::not_stored, "NS"};
+    case storing::exists:
+      return {reply::exists, "EX"};
+    case storing::not_found:
+      return {reply::not_found, "NF"};
+    case storing::too_large:
+      return {reply::too_large, {}};
+    case storing::no_room:
+      return {reply::no_room, {}};
+  }
+  CHECK(!"an outcome");
+}
+
+// ms: its status and the flags that were asked for.
+void answer_meta(execution& with, const request& r, const hashed_key& key, const outcome& result) {
+  const std::string_view status = words_for(result.what).meta;
+  char* const start = with.out.reserve(protocol::meta_line_max).data();
+  protocol::meta_line line(start, status);
+  protocol::token_cursor flags(r.rest);
+  for (auto word = flags.next(); !word.empty(); word = flags.next()) {
+    if (word.front() == 'c') line.flag('c', result.cas_unique);
+    if (word.front() == 's') line.flag('s', result.size);
+    echo(line, word, key.key, r.meta.has('b'));
+  }
+  with.out.commit(static_cast<std::size_t>(line.end() - start));
 }
 
 void store_and_answer(execution& with, const command& r, const block& value) {
+  const command_key key(r);
+  const bool is_meta = r.what == verb::meta_set;
   with.counts.cmd_set.add();
-  if (with.host.prefixes().enabled()) with.host.prefixes().record_set(r.key);
-  with.answer(r, store_if_allowed(with, r, value));
+  if (!is_meta && with.host.prefixes().enabled()) with.host.prefixes().record_set(r.key);
+  outcome result;
+  words told;
+  {
+    auto shard = with.data.lock(key, with.now);
+    note_fetch(with, shard, key);
+    result = store_if_allowed(with, shard, key, r, value);
+    told = words_for(result.what);
+    note_store(with, shard, key, command_name(condition_of(r)), told.classic, r.value_bytes);
+  }
+  if (!is_meta || told.meta.empty()) return with.answer(r, told.classic);
+  if (result.what == storing::stored && r.meta.has('q')) return;
+  if (result.size == 0) result.size = r.value_bytes;  // what was stored has no tail any more
+  answer_meta(with, r, key, result);
 }
 
-// There is no place, or not enough of it: what is there is removed if it was to be replaced.
+// A block has no place: the answer, once it was swallowed.
 std::string_view refuse_block(execution& with, store::locked& shard, const hashed_key& key,
                               const request& r, store_status status) {
-  if (r.what == verb::set) {
-    shard.remove(key);
-    with.mutated = true;
-  }
-  return refusal_of(with, status);
+  const std::string_view refusal = words_for(give_up(with, shard, key, r, status).what).classic;
+  note_store(with, shard, key, command_name(condition_of(r)), refusal, r.value_bytes);
+  return refusal;
 }
 
 }  // namespace
 
 bool reserve_block(execution& with, const command& r, large_ref& place, std::string_view& refusal) {
-  const hashed_key key = r.hashed();
+  const command_key sent(r);
+  const hashed_key& key = sent;
   auto shard = with.data.lock(key, with.now);
-  const bool fits = shard.fits(r.key.size(), r.value_bytes);
+  const bool fits = shard.fits(key.key.size(), r.value_bytes);
   if (fits) place = shard.reserve(key, r.value_bytes);
   if (place) return true;
   refusal = refuse_block(with, shard, key, r,
@@ -172,7 +302,7 @@ bool reserve_block(execution& with, const command& r, large_ref& place, std::str
 
 bool extend_block(execution& with, const command& r, engine::large_value& place,
                   std::string_view& refusal) {
-  const hashed_key key = r.hashed();
+  const command_key key(r);
   auto shard = with.data.lock(key, with.now);
   if (shard.extend(place)) return true;
   refusal = refuse_block(with, shard, key, r, store_status::out_of_memory);

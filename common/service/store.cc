@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/base/check.h"
+#include "common/service/watch_events.h"
 
 namespace tandem::service {
 
@@ -53,26 +54,36 @@ void store::locked::journal(const hashed_key& k, version v) {
   owner_.mutations_.fetch_add(1);
 }
 
-store::locked::put_result store::locked::finish_put(const hashed_key& k, version v,
+item_meta store::locked::new_meta(std::uint32_t flags, std::uint32_t exptime, std::uint8_t marks,
+                                  own_cas cas) {
+  item_meta meta{.stored = issue(), .flags = flags, .exptime = exptime};
+  meta.marks = static_cast<std::uint8_t>(marks & ~engine::mark::own_cas);
+  if (cas) {
+    meta.marks |= engine::mark::own_cas;
+    meta.cas = *cas;
+  }
+  return meta;
+}
+
+store::locked::put_result store::locked::finish_put(const hashed_key& k, const item_meta& meta,
                                                     store_status status) {
   if (status != store_status::stored) return {status, {}};
-  journal(k, v);
-  return {status, v};
+  journal(k, meta.stored);
+  return {status, meta.stored, meta.cas_unique()};
 }
 
 store::locked::put_result store::locked::put(const hashed_key& k, std::uint32_t flags,
                                              std::uint32_t exptime, std::string_view value,
-                                             std::uint8_t marks) {
-  const item_meta meta{issue(), {}, flags, exptime, item_kind::value, marks};
-  return finish_put(k, meta.stored, shard_.items.store(k.hash, k.key, meta, value, now_));
+                                             std::uint8_t marks, own_cas cas) {
+  const item_meta meta = new_meta(flags, exptime, marks, cas);
+  return finish_put(k, meta, shard_.items.store(k.hash, k.key, meta, value, now_));
 }
 
 store::locked::put_result store::locked::put(const hashed_key& k, std::uint32_t flags,
                                              std::uint32_t exptime, engine::large_ref value,
-                                             std::uint8_t marks) {
-  const item_meta meta{issue(), {}, flags, exptime, item_kind::value, marks};
-  return finish_put(k, meta.stored,
-                    shard_.items.store(k.hash, k.key, meta, std::move(value), now_));
+                                             std::uint8_t marks, own_cas cas) {
+  const item_meta meta = new_meta(flags, exptime, marks, cas);
+  return finish_put(k, meta, shard_.items.store(k.hash, k.key, meta, std::move(value), now_));
 }
 
 void store::locked::remove(const hashed_key& k) {
@@ -86,12 +97,27 @@ void store::locked::remove(const hashed_key& k) {
   journal(k, meta.stored);
 }
 
-bool store::locked::touch(const hashed_key& k, std::uint32_t exptime) {
+store::locked::put_result store::locked::renew(const hashed_key& k, std::uint32_t exptime,
+                                               std::uint8_t marks, own_cas cas) {
+  const auto item = shard_.items.find(k.hash, k.key, now_, false);
+  if (!item) return {store_status::out_of_memory, {}};
+  const item_meta meta = new_meta(item->meta.flags, exptime, marks, cas);
+  const bool held = shard_.items.update_meta(k.hash, k.key, meta);
+  return finish_put(k, meta, held ? store_status::stored : store_status::out_of_memory);
+}
+
+bool store::locked::touch(const hashed_key& k, std::uint32_t exptime,
+                          std::optional<std::uint8_t> marks) {
   const auto item = shard_.items.find(k.hash, k.key, now_, false);
   if (!item) return false;
   item_meta meta = item->meta;
   meta.touched = issue();
   meta.exptime = exptime;
+  if (marks) {
+    // Whether it has a CAS unique of its own is no business of a touch.
+    constexpr std::uint8_t kept = engine::mark::own_cas;
+    meta.marks = static_cast<std::uint8_t>((*marks & ~kept) | (meta.marks & kept));
+  }
   // No room for the touch: the item is gone, as by an eviction, rather than left with its old
   // expiry.
   if (!shard_.items.update_meta(k.hash, k.key, meta)) return false;
@@ -223,6 +249,24 @@ std::size_t store::used_bytes() const {
   return sum;
 }
 
+void store::set_watchers(watch_hub& hub) {
+  watchers_ = &hub;
+  for (const auto& p : partitions_) p->watchers = &hub;
+}
+
+void store::partition::evicted(const item_view& item, instant now) noexcept {
+  if (watchers != nullptr && watchers->wants(watch::evictions)) note_eviction(*watchers, item, now);
+}
+
+void store::walk_values(std::size_t shard, engine::cursor& at, unsigned budget, instant now,
+                        const std::function<void(const item_view&)>& visit) const {
+  const partition& p = *partitions_[shard];
+  const std::lock_guard guard(p.mutex);
+  p.items.walk(at, budget, [&](const item_view& item) {
+    if (item.meta.kind == item_kind::value && p.items.visible(item.meta, now)) visit(item);
+  });
+}
+
 store::digest_result store::digest(instant now) const {
   digest_result result;
   for (const auto& p : partitions_) {
@@ -232,8 +276,9 @@ store::digest_result store::digest(instant now) const {
       p->items.walk(at, 256, [&](const item_view& item) {
         if (item.meta.kind != item_kind::value || !p->items.visible(item.meta, now)) return;
         std::string text(item.key);
-        for (const std::uint64_t word : {item.meta.stored.word(), item.meta.touched.word(),
-                                         std::uint64_t{item.meta.flags} << 32 | item.meta.exptime})
+        for (const std::uint64_t word :
+             {item.meta.stored.word(), item.meta.touched.word(), std::uint64_t{item.meta.marks},
+              item.meta.cas, std::uint64_t{item.meta.flags} << 32 | item.meta.exptime})
           text.append(reinterpret_cast<const char*>(&word), sizeof word);
         for (std::size_t i = 0; i < item.value_size(); i += item.piece_at(i).size())
           text.append(item.piece_at(i));

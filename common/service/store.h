@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -20,6 +21,8 @@
 #include "common/replication/journal.h"
 
 namespace tandem::service {
+
+class watch_hub;
 
 struct store_options {
   std::size_t shards = 1;  // a power of two; shard_count_for() knows a good one
@@ -56,18 +59,24 @@ class store final : public replication::data_port {
       journal.append(changed, key);
       mutations.fetch_add(1);
     }
+    void evicted(const engine::item_view& item, instant now) noexcept override;
 
     mutable std::mutex mutex;
     engine::shard items;
     replication::hybrid_clock clock;
     replication::journal journal;
     std::atomic<std::uint64_t>& mutations;  // the store's
+    watch_hub* watchers = nullptr;          // the store's
     version confirmed;               // no state of this shard up to it is unknown to the peer
     std::size_t journal_charge = 0;  // of journal.bytes(), as the items' limit knows it
   };
 
  public:
   explicit store(const store_options& options);
+
+  // A CAS unique that a client chose (meta flag E); nothing: the version is it. The version orders
+  // states either way.
+  using own_cas = std::optional<std::uint64_t>;
 
   // One locked shard at one instant: what a client command does with a key.
   class locked {
@@ -85,18 +94,25 @@ class store final : public replication::data_port {
     }
     struct put_result {
       engine::store_status status;
-      version stored;  // the new CAS unique, when stored
+      version stored;                // the new version, when stored
+      std::uint64_t cas_unique = 0;  // the new CAS unique, when stored
     };
-    // Stores a value under a new version. Conditions (add, cas, ...) are the caller's, under the
-    // same lock.
+    // Stores a value under a new version, which is its CAS unique unless it is given one.
+    // Conditions (add, cas, ...) are the caller's, under the same lock.
     put_result put(const hashed_key& k, std::uint32_t flags, std::uint32_t exptime,
-                   std::string_view value, std::uint8_t marks = 0);
+                   std::string_view value, std::uint8_t marks = 0, own_cas cas = {});
     put_result put(const hashed_key& k, std::uint32_t flags, std::uint32_t exptime,
-                   engine::large_ref value, std::uint8_t marks = 0);
+                   engine::large_ref value, std::uint8_t marks = 0, own_cas cas = {});
     // Deletes whatever is there and leaves a tombstone. Also right when nothing visible is there.
     void remove(const hashed_key& k);
-    // Changes the expiry of a visible item; its CAS unique stays. False: no such item.
-    bool touch(const hashed_key& k, std::uint32_t exptime);
+    // Changes the expiry of a visible item, and its marks if they are given; its CAS unique stays.
+    // False: no such item.
+    bool touch(const hashed_key& k, std::uint32_t exptime,
+               std::optional<std::uint8_t> marks = std::nullopt);
+    // Gives a visible item a new version, as a store does, without touching its value or flags.
+    // out_of_memory: it is gone.
+    put_result renew(const hashed_key& k, std::uint32_t exptime, std::uint8_t marks,
+                     own_cas cas = {});
     // Room for a large value, to be filled without the lock and put() later; null: no room.
     engine::large_ref reserve(const hashed_key& k, std::size_t size);
     // Memory for the next bytes of such a value; false: there is none.
@@ -110,8 +126,11 @@ class store final : public replication::data_port {
     friend class store;
     locked(store& owner, partition& shard, instant now)
         : owner_(owner), shard_(shard), guard_(shard.mutex), now_(now) {}
+    engine::item_meta new_meta(std::uint32_t flags, std::uint32_t exptime, std::uint8_t marks,
+                               own_cas cas);
     version issue() { return shard_.clock.issue(now_.wall, owner_.node_id()); }
-    put_result finish_put(const hashed_key& k, version v, engine::store_status status);
+    put_result finish_put(const hashed_key& k, const engine::item_meta& meta,
+                          engine::store_status status);
     void journal(const hashed_key& k, version v);
 
     store& owner_;
@@ -156,7 +175,16 @@ class store final : public replication::data_port {
   std::size_t segment_bytes() const noexcept { return partitions_.front()->items.segment_bytes(); }
   std::size_t item_size_max() const noexcept { return options_.item_size_max; }
   bool evicts() const noexcept { return options_.evict; }
-  // A digest of all visible items (key, flags, exptime, version, value), equal on two nodes that
+  // Calls `visit` for the visible values at the cursor's position of a shard, under its lock, and
+  // advances it past about `budget` items. `visit` must not call the store. What exists from the
+  // walk's start to its end is seen at least once.
+  void walk_values(std::size_t shard, engine::cursor& at, unsigned budget, instant now,
+                   const std::function<void(const engine::item_view&)>& visit) const;
+  // Evictions and what the peer's records come to are told there from now on. Before any thread
+  // uses the store; the hub outlives it.
+  void set_watchers(watch_hub& hub);
+  watch_hub* watchers() const noexcept { return watchers_; }  // null: none set
+  // A digest of all visible items (key, everything of their meta, value), equal on two nodes that
   // hold the same whatever their shard counts, and how many items it covers.
   struct digest_result {
     std::uint64_t digest = 0;
@@ -202,6 +230,8 @@ class store final : public replication::data_port {
   void carry_out_due_flush(instant now);
   void follow_memory_limit(instant now);
   void answer_stale(partition& p, const hashed_key& k, version stored);
+  replication::apply_status apply_to(partition& p, const hashed_key& k,
+                                     const replication::record& incoming, instant now);
 
   const store_options options_;  // memory_bytes: the first limit
   std::atomic<std::size_t> memory_limit_{options_.memory_bytes};
@@ -209,6 +239,7 @@ class store final : public replication::data_port {
   std::size_t highest_limit_ = options_.memory_bytes;
   std::atomic<std::uint64_t> mutations_{0};
   std::vector<std::unique_ptr<partition>> partitions_;
+  watch_hub* watchers_ = nullptr;
   std::atomic<unsigned> node_id_;
   std::atomic<unsigned> node_ids_used_{0};  // a bit for each
   mutable std::mutex flush_mutex_;          // taken before a shard's lock, never after

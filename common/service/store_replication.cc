@@ -3,6 +3,7 @@
 
 #include "common/replication/merge.h"
 #include "common/service/store.h"
+#include "common/service/watch_events.h"
 
 namespace tandem::service {
 
@@ -198,6 +199,15 @@ apply_status store::apply(const record& incoming, instant now) {
   const hashed_key k(incoming.key);
   partition& p = partition_of(k.hash);
   const std::lock_guard guard(p.mutex);
+  const apply_status status = apply_to(p, k, incoming, now);
+  if (watchers_ != nullptr && watchers_->wants(watch::replication))
+    note_apply(*watchers_, incoming, status, now);
+  return status;
+}
+
+// The lock is held.
+apply_status store::apply_to(partition& p, const hashed_key& k, const record& incoming,
+                             instant now) {
   p.clock.observe(incoming.meta.changed());
   if (incoming.kind == record_kind::value && incoming.meta.stored <= p.items.flushed())
     return apply_status::known;

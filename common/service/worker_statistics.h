@@ -27,10 +27,11 @@ class counter {
 // workers do not slow each other down.
 struct alignas(64) worker_statistics {
   counter cmd_get, cmd_set, cmd_flush, cmd_touch, cmd_meta;
-  counter get_hits, get_misses, get_expired, get_flushed;
+  counter get_hits, get_misses;
   counter delete_hits, delete_misses, incr_hits, incr_misses, decr_hits, decr_misses;
   counter cas_hits, cas_misses, cas_badval, touch_hits, touch_misses;
   counter store_too_large, store_no_memory;
+  counter auth_cmds, auth_errors;
   counter bytes_read, bytes_written, conn_yields;
 };
 
@@ -49,8 +50,6 @@ inline constexpr named_counter worker_counters[] = {
     {"cmd_meta", &worker_statistics::cmd_meta},
     {"get_hits", &worker_statistics::get_hits},
     {"get_misses", &worker_statistics::get_misses},
-    {"get_expired", &worker_statistics::get_expired},
-    {"get_flushed", &worker_statistics::get_flushed},
     {"delete_misses", &worker_statistics::delete_misses},
     {"delete_hits", &worker_statistics::delete_hits},
     {"incr_misses", &worker_statistics::incr_misses},
@@ -64,6 +63,8 @@ inline constexpr named_counter worker_counters[] = {
     {"touch_misses", &worker_statistics::touch_misses},
     {"store_too_large", &worker_statistics::store_too_large},
     {"store_no_memory", &worker_statistics::store_no_memory},
+    {"auth_cmds", &worker_statistics::auth_cmds},
+    {"auth_errors", &worker_statistics::auth_errors},
     {"bytes_read", &worker_statistics::bytes_read},
     {"bytes_written", &worker_statistics::bytes_written},
     {"conn_yields", &worker_statistics::conn_yields},

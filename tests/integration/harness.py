@@ -219,6 +219,10 @@ class Node:
         self._asked_to_end = True
         self._child.send_signal(number)
 
+    def may_end(self):
+        """From here on it may end by itself, cleanly: a client is about to ask for that."""
+        self._asked_to_end = True
+
     def stop(self):
         self._child.send_signal(signal.SIGSTOP)
 

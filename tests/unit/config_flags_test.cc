@@ -130,11 +130,12 @@ TEST_CASE("-X with a port is Repcached's, without one memcached's") {
   REQUIRE(parse("-X 5").opts.replication.port == 5);
   REQUIRE(parse("-X5").opts.replication.port == 5);
   REQUIRE(parse("-X 5").warnings.empty());
+  REQUIRE(parse("-X 5").opts.commands.dumps == permission::allow);
   for (const std::string words : {"-X", "-X -p 5", "-p 5 -X"}) {
     const command_line c = parse(words);
     REQUIRE(c.opts.replication.port == 11212);
-    REQUIRE(c.warnings ==
-            strings{"-X: has no effect without PORT, as memcached's switch against key dumps"});
+    REQUIRE(c.opts.commands.dumps == permission::deny);
+    REQUIRE(c.warnings.empty());
   }
   REQUIRE(parse("-X -p 5").opts.listen.port == 5);
   REQUIRE(parse("-X -X 6").opts.replication.port == 6);
@@ -151,25 +152,73 @@ TEST_CASE("sizes on the command line follow memcached") {
 }
 
 TEST_CASE("a flag without effect is accepted with a warning") {
-  const command_line c = parse("-f 1.25 -n 48 -L -D : -e /f -N 2 -o modern -o hashpower=20 -C");
+  const command_line c = parse("-f 1.25 -n 48 -L -D : -e /f -N 2 -C -W -o modern,hashpower=20");
   REQUIRE(c.opts == options{});
-  REQUIRE(c.warnings.size() == 8);
-  REQUIRE(c.warnings.front() == "-f: has no effect (there are no slab classes to grow)");
-  REQUIRE(c.warnings.back() == "-C: has no effect (replication needs CAS tokens: they stay on)");
+  REQUIRE(c.warnings.size() == 10);
+  for (const char* warning : {"-f: has no effect (there are no slab classes to grow)",
+                              "-C: has no effect (replication needs CAS tokens: they stay on)",
+                              "-W: has no effect (there is no watch command)",
+                              "-o modern: has no effect", "-o hashpower: has no effect"})
+    REQUIRE(std::count(c.warnings.begin(), c.warnings.end(), warning) == 1);
 }
 
 TEST_CASE("a protection that is not offered stops the start") {
-  for (const std::string words : {"-s /s", "-a 700", "-A", "-Y /f", "-S", "-Z", "-F", "-W",
-                                  "--enable-ssl", "--auth-file=/f", "--disable-flush-all"}) {
+  for (const std::string words :
+       {"-S", "--enable-sasl", "-o drop_privileges", "-o ext_path=/f:1G", "-o proxy_config=/f"}) {
     INFO(words);
     const strings errors = errors_of(words);
     REQUIRE(errors.size() == 1);
-    REQUIRE(errors.front().find(": is not offered (") == 2);
+    REQUIRE(errors.front().find(": is not offered (") != std::string::npos);
   }
   REQUIRE(errors_of("-B binary") ==
           strings{"-B: the protocol 'binary' is not offered (allowed: ascii, auto)"});
   REQUIRE(errors_of("-U 11211") == strings{"-U: UDP is not offered (allowed: 0)"});
   REQUIRE(errors_of("-U off") == strings{"-U: UDP is not offered (allowed: 0)"});
+}
+
+TEST_CASE("-s closes TCP, unless the file or the environment says otherwise") {
+  const options o = parse("-s /s -a 770").opts;
+  REQUIRE(o.listen.unix_socket == "/s");
+  REQUIRE(o.listen.unix_mask == 0770);
+  REQUIRE_FALSE(o.listen.tcp);
+  REQUIRE(parse("-s /s", {"MEMTANDEM_LISTEN_TCP=true"}).opts.listen.tcp);
+  REQUIRE(parse("", {"MEMTANDEM_LISTEN_UNIX_SOCKET=/s"}).opts.listen.tcp);
+  const yaml_file both("listen: {tcp: true}\n");
+  REQUIRE(parse("-s /s --config " + both.path()).opts.listen.tcp);
+}
+
+TEST_CASE("extended options set their keys, in memcached's units") {
+  const options o = parse(
+                        "-o idle_timeout=3,ssl_wbuf_size=64 -o no_maxconns_fast,ssl_ciphers=A:B "
+                        "-o ssl_verify_mode=3,ssl_min_version=0,ssl_keyformat=1 "
+                        "-o idle_timeout=500ms -o write_timeout=7")
+                        .opts;
+  REQUIRE(o.listen.idle_timeout == std::chrono::milliseconds(500));
+  REQUIRE(o.listen.write_timeout == std::chrono::seconds(7));
+  REQUIRE_FALSE(o.listen.reject_at_limit);
+  REQUIRE(o.tls.write_buffer == 64 << 10);
+  REQUIRE(o.tls.ciphers == "A:B");
+  REQUIRE(o.tls.verify == client_certificate::require);
+  REQUIRE(o.tls.min_version == tls_version::tls1_0);
+  REQUIRE(o.tls.format == key_format::pem);
+  REQUIRE(parse("-o no_maxconns_fast,maxconns_fast").opts.listen.reject_at_limit);
+  REQUIRE(parse("-o idle_timeout=3").source_of("listen.idle_timeout") == source::flag);
+}
+
+TEST_CASE("a client certificate that nothing can vouch for is warned of") {
+  REQUIRE(parse("-l mtls:a -Z -o ssl_chain_cert=/c,ssl_verify_mode=2").warnings ==
+          strings{"-o ssl_verify_mode: \"require\": no client has a good certificate while "
+                  "tls.ca_file is missing",
+                  "-l: 'mtls:a': no client has a good certificate while tls.ca_file is missing"});
+  REQUIRE(parse("-l mtls:a -Z -o ssl_chain_cert=/c,ssl_ca_cert=/a").warnings.empty());
+}
+
+TEST_CASE("protecting the clients' port does not leave an open link behind") {
+  REQUIRE(errors_of("-x 10.0.0.2").empty());
+  REQUIRE(errors_of("-x 10.0.0.2 -Y /u").size() == 1);
+  REQUIRE(errors_of("-x 10.0.0.2 -Z -o ssl_chain_cert=/c").size() == 1);
+  REQUIRE(errors_of("-x 127.0.0.1 -Y /u").empty());
+  REQUIRE(errors_of("-x 10.0.0.2 -Y /u", {"MEMTANDEM_REPLICATION_INSECURE=true"}).empty());
 }
 
 TEST_CASE("a wrong command line says what is wrong") {
@@ -189,6 +238,25 @@ TEST_CASE("a wrong command line says what is wrong") {
       {"-l ''",
        "-l: '' is not an address: the host is missing (allowed: HOST, HOST:PORT, IPV6 or "
        "[IPV6]:PORT)"},
+      {"-l proto[binary]:a",
+       "-l: 'proto[binary]:a' is not an address: protocols and tags of single "
+       "addresses are not offered (allowed: HOST, HOST:PORT, IPV6 or "
+       "[IPV6]:PORT)"},
+      {"-l notls:a", "-l: 'notls:a' names TLS, which is off (tls.enabled, -Z)"},
+      {"-Z", "-Z: TLS needs tls.certificate_file (-o ssl_chain_cert=FILE)"},
+      {"-Z -o ssl_chain_cert=/c -s /s", "-Z: TLS is for TCP, which listen.tcp switches off"},
+      {"-s /s -a 800", "-a: '800' is not octal (allowed: 0..0777)"},
+      {"-s /s -a 1777", "-a: 1777 is out of range (allowed: 0..0777)"},
+      {"-o idle_timout=3",
+       "-o idle_timout: unknown extended option (did you mean 'idle_timeout'?)"},
+      {"-o zzz", "-o zzz: unknown extended option"},
+      {"-o idle_timeout", "-o idle_timeout: needs a value"},
+      {"-o maxconns_fast=1", "-o maxconns_fast: takes no value"},
+      {"-o ssl_verify_mode=4",
+       "-o ssl_verify_mode: '4' is none of its values (allowed: none, request, require)"},
+      {"-o idle_timeout=-1",
+       "-o idle_timeout: '-1' is not a duration such as 10m (allowed: 0 or "
+       "10ms..720h)"},
       {"--perr h", "command line: unknown option '--perr' (did you mean '--peer'?)"},
       {"--perr=h", "command line: unknown option '--perr' (did you mean '--peer'?)"},
       {"-z", "command line: unknown option '-z' (-h lists them)"},

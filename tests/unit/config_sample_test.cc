@@ -100,15 +100,18 @@ TEST_CASE("every key of the sample file has its description, range, default and 
 TEST_CASE("the table has a key for every member of options") {
   // A new member breaks this until it is listed here, and then the count until it has a key.
   const options o;
-  const auto& [listen, cache, workers, replication, log, process] = o;
-  [[maybe_unused]] const auto& [l1, l2, l3, l4, l5] = listen;
+  const auto& [listen, tls, auth, commands, cache, workers, replication, log, process] = o;
+  [[maybe_unused]] const auto& [l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11] = listen;
+  [[maybe_unused]] const auto& [t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12] = tls;
+  [[maybe_unused]] const auto& [a1] = auth;
+  [[maybe_unused]] const auto& [d1, d2, d3] = commands;
   [[maybe_unused]] const auto& [c1, c2, c3] = cache;
   [[maybe_unused]] const auto& [w1, w2] = workers;
   [[maybe_unused]] const auto& [r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12, r13, r14, r15,
                                 r16, r17, r18] = replication;
   [[maybe_unused]] const auto& [g1, g2] = log;
   [[maybe_unused]] const auto& [p1, p2, p3, p4, p5] = process;
-  REQUIRE(schema().size() == 5 + 3 + 2 + 18 + 2 + 5);
+  REQUIRE(schema().size() == 11 + 12 + 1 + 3 + 3 + 2 + 18 + 2 + 5);
 }
 
 TEST_CASE("each key of the table sets a member of its own, and its example is accepted") {
@@ -164,6 +167,12 @@ TEST_CASE("what --print-config prints loads back to the same options") {
        "-r", "-vv",
        "-t", "3",
        "-P", "/a \"b\" \\c # d: 'e'\xc3\xa9"},
+      {"-s", "/run/a b.sock", "-a", "660", "-Y", "/u", "-F", "-A", "-X", "-o",
+       "idle_timeout=90,no_maxconns_fast,write_timeout=5"},
+      {"-Z", "-l", "notls:127.0.0.1:5,mtls:[::1],*:7", "-o",
+       "ssl_chain_cert=/c,ssl_key=/k,ssl_keyformat=2,ssl_verify_mode=1,ssl_ca_cert=/a", "-o",
+       "ssl_ciphers=HIGH:!aNULL,ssl_min_version=3,ssl_wbuf_size=64,ssl_session_cache,"
+       "ssl_kernel_tls"},
       {"--replication-listen", "c:5", "--replication-port", "9", "-u", "null", "-P", "~"},
   };
   for (std::vector<std::string> line : lines) {

@@ -50,11 +50,12 @@ TEST_CASE("a misspelled or misplaced key is named with the nearest one") {
        "f.yaml:1:1: unknown section 'replication.peer' (write 'peer' on a line of its own under "
        "'replication')"},
       {"zzzzzz: 1\n",
-       "f.yaml:1:1: unknown section 'zzzzzz' (sections: listen, cache, workers, replication, log, "
-       "process)"},
+       "f.yaml:1:1: unknown section 'zzzzzz' (sections: listen, tls, auth, commands, cache, "
+       "workers, replication, log, process)"},
       {"listen:\n  zzzzzzzz: 1\n",
-       "f.yaml:2:3: unknown key 'zzzzzzzz' in 'listen' (keys: addresses, port, backlog, "
-       "connections_max, reuse_port)"},
+       "f.yaml:2:3: unknown key 'zzzzzzzz' in 'listen' (keys: addresses, port, tcp, "
+       "unix_socket, unix_mask, backlog, connections_max, reject_at_limit, idle_timeout, "
+       "write_timeout, reuse_port)"},
       {"memory: 64MiB\n", "f.yaml:1:1: unknown section 'memory' ('memory' belongs under 'cache')"},
       {"cache:\n  memroy: 64MiB\n",
        "f.yaml:2:3: unknown key 'memroy' in 'cache' (did you mean 'memory'?)"},
@@ -235,17 +236,19 @@ TEST_CASE("an address that cannot be one says why") {
 TEST_CASE("wrong nesting and duplicates are errors") {
   refused({
       {"listen: 11211\n",
-       "f.yaml:1:9: 'listen' is a section: its keys (addresses, port, backlog, connections_max, "
-       "reuse_port) go below it, indented; found a single value"},
+       "f.yaml:1:9: 'listen' is a section: its keys (addresses, port, tcp, unix_socket, unix_mask, "
+       "backlog, connections_max, reject_at_limit, idle_timeout, write_timeout, reuse_port) go "
+       "below it, indented; found a single value"},
       {"listen:\n  - port: 1\n",
-       "f.yaml:2:3: 'listen' is a section: its keys (addresses, port, backlog, connections_max, "
-       "reuse_port) go below it, indented; found a list"},
+       "f.yaml:2:3: 'listen' is a section: its keys (addresses, port, tcp, unix_socket, unix_mask, "
+       "backlog, connections_max, reject_at_limit, idle_timeout, write_timeout, reuse_port) go "
+       "below it, indented; found a list"},
       {"- listen\n",
-       "f.yaml:1:1: the file must consist of sections (listen, cache, workers, replication, log, "
-       "process), not of a list"},
+       "f.yaml:1:1: the file must consist of sections (listen, tls, auth, commands, cache, "
+       "workers, replication, log, process), not of a list"},
       {"just text\n",
-       "f.yaml:1:1: the file must consist of sections (listen, cache, workers, replication, log, "
-       "process), not of a single value"},
+       "f.yaml:1:1: the file must consist of sections (listen, tls, auth, commands, cache, "
+       "workers, replication, log, process), not of a single value"},
       {"listen:\n  port: 1\n  port: 2\n",
        "f.yaml:3:3: duplicate key 'port' in 'listen' (the first is on line 2)"},
       {"listen:\n  port: 1\nlog:\n  verbosity: 1\nlisten:\n  backlog: 2\n",
@@ -280,8 +283,9 @@ TEST_CASE("what is no YAML, or more than we read, is refused at its place") {
        "f.yaml:4:1: a second document: one is read"},
       {"listen:\n  ? [a]\n  : 1\n", "f.yaml:2:5: a key must be a name, not a list"},
       {"listen:\n  <<: 1\n",
-       "f.yaml:2:3: unknown key '<<' in 'listen' (keys: addresses, port, backlog, connections_max, "
-       "reuse_port)"},
+       "f.yaml:2:3: unknown key '<<' in 'listen' (keys: addresses, port, tcp, unix_socket, "
+       "unix_mask, "
+       "backlog, connections_max, reject_at_limit, idle_timeout, write_timeout, reuse_port)"},
       {"listen:\n  port: 1\x01"
        "\n",
        "f.yaml:2:10: a control character"},
@@ -298,7 +302,8 @@ TEST_CASE("all errors of a file are reported at once") {
               "f.yaml:2:9: listen.port: 0 is out of range (allowed: 1..65535)",
               "f.yaml:3:3: unknown key 'prot' in 'listen' (did you mean 'port'?)",
               "f.yaml:5:11: cache.memory: '64' needs a unit, such as 64MiB (allowed: 1MiB..16TiB)",
-              "f.yaml:6:1: unknown section 'bogus' (sections: listen, cache, workers, replication, "
+              "f.yaml:6:1: unknown section 'bogus' (sections: listen, tls, auth, commands, cache, "
+              "workers, replication, "
               "log, process)",
               "f.yaml:9:15: replication.dead_after (1s) must be longer than "
               "replication.heartbeat_interval (1m)"});

@@ -70,9 +70,20 @@ TEST_CASE("every section's keys reach their options") {
 listen:
   addresses: [127.0.0.1, "::1", "[fe80::1%eth0]:11311", cache.example.org:5]
   port: 11311
+  tcp: yes
+  unix_socket: /run/m.sock
+  unix_mask: 0660
   backlog: 7
   connections_max: 9
+  reject_at_limit: no
+  idle_timeout: 5m
+  write_timeout: 9s
   reuse_port: yes
+tls: {enabled: on, certificate_file: /c, key_file: /k, key_format: der, verify: request, ca_file: /a,
+  ciphers: "HIGH:!aNULL", min_version: 1.3, session_cache: yes, kernel_tls: yes, write_buffer: 4k,
+  handshake_timeout: 2s}
+auth: {file: /u}
+commands: {flush_all: deny, shutdown: Allow, dumps: deny}
 cache: {memory: 2g, item_size_max: 512k, evict: off}
 workers: {threads: 3, requests_per_event: 4}
 replication:
@@ -103,9 +114,30 @@ process: {daemonize: true, user: "u", pid_file: /run/x.pid, core_dumps: true, lo
   options wanted;
   wanted.listen = {.addresses = {"127.0.0.1", "::1", "[fe80::1%eth0]:11311", "cache.example.org:5"},
                    .port = 11311,
+                   .tcp = true,
+                   .unix_socket = "/run/m.sock",
+                   .unix_mask = 0660,
                    .backlog = 7,
                    .connections_max = 9,
+                   .reject_at_limit = false,
+                   .idle_timeout = milliseconds(300000),
+                   .write_timeout = milliseconds(9000),
                    .reuse_port = true};
+  wanted.tls = {.enabled = true,
+                .certificate_file = "/c",
+                .key_file = "/k",
+                .format = key_format::der,
+                .verify = client_certificate::request,
+                .ca_file = "/a",
+                .ciphers = "HIGH:!aNULL",
+                .min_version = tls_version::tls1_3,
+                .session_cache = true,
+                .kernel_tls = true,
+                .write_buffer = 4 << 10,
+                .handshake_timeout = milliseconds(2000)};
+  wanted.auth = {.file = "/u"};
+  wanted.commands = {
+      .flush_all = permission::deny, .shutdown = permission::allow, .dumps = permission::deny};
   wanted.cache = {.memory_bytes = std::size_t{2} << 30, .item_size_max = 512 << 10, .evict = false};
   wanted.workers = {.threads = 3, .requests_per_event = 4};
   wanted.replication = {.enabled = true,

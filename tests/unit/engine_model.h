@@ -153,6 +153,7 @@ class engine_model {
       meta.exptime = unix_seconds(now_.wall) + static_cast<std::uint32_t>(n >> 8) % 20;
     if (n % 7 == 0) meta.touched = next_version();
     meta.marks = (n >> 16) & mark::all;
+    if (meta.has_own_cas()) meta.cas = n >> 20;
     return meta;
   }
   version next_version() { return version(++ticks_, choose_() % 2); }

@@ -127,6 +127,10 @@ TEST_CASE("records survive the wire; a cut or absurd one does not pass") {
   std::string payload;
   append_record(payload, value);
   append_record(payload, gone);
+  record owned = value;
+  owned.meta.marks |= engine::mark::own_cas;
+  owned.meta.cas = UINT64_MAX - 1;
+  append_record(payload, owned);
 
   std::string_view rest = payload;
   std::size_t size = 0;
@@ -138,7 +142,17 @@ TEST_CASE("records survive the wire; a cut or absurd one does not pass") {
   const auto second = take_record(rest, false, size);
   REQUIRE(second);
   REQUIRE(second->kind == record_kind::gone);
+  const std::string_view last = rest;
+  const auto third = take_record(rest, false, size);
+  REQUIRE(third);
+  REQUIRE(third->key == owned.key);
+  REQUIRE(third->value == owned.value);
+  REQUIRE(third->meta == owned.meta);
   REQUIRE(rest.empty());
+  for (std::size_t cut = 0; cut < last.size(); ++cut) {
+    std::string_view part = last.substr(0, cut);
+    REQUIRE_FALSE(take_record(part, false, size));
+  }
 
   for (std::size_t cut = 0; cut < record_header_bytes + 14; ++cut) {
     std::string_view part = std::string_view(payload).substr(0, cut);

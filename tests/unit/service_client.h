@@ -10,6 +10,7 @@
 
 #include "common/base/prng.h"
 #include "common/service/connection.h"
+#include "common/service/credentials.h"
 
 namespace tandem::test {
 
@@ -36,11 +37,21 @@ class test_server final : public service::server {
   std::vector<service::stat_row> replication() const override {
     return {{"replication", "MASTER"}, {"repcached_version", "2.3.1"}, {"link", "up"}};
   }
+  service::command_policy policy() const override { return allowed; }
+  bool authenticate(std::string_view user, std::string_view password) override {
+    return users.accept(user, password);
+  }
+  void flush_requested(bool was_allowed) override { flushes.push_back(was_allowed); }
+  void shut_down(bool graceful) override { shutdowns.push_back(graceful); }
   void set_verbosity(int level) override { verbosity = level; }
   void reset_statistics() override { ++resets; }
   void mutated() override { ++mutations; }
 
   service::worker_statistics statistics;
+  service::command_policy allowed;
+  service::credentials users;
+  std::vector<bool> flushes;    // whether each was allowed
+  std::vector<bool> shutdowns;  // whether each was graceful
   int verbosity = 0;
   int resets = 0;
   int mutations = 0;
@@ -61,7 +72,9 @@ class client {
  public:
   explicit client(const service::store_options& options = small_store(),
                   const service::connection_limits& limits = {})
-      : data(options), connection(data, host.statistics, host, limits) {}
+      : data(options), connection(data, host.statistics, host, limits) {
+    data.set_watchers(host.watchers());
+  }
 
   // How replies are taken: everything at once, or a random few bytes at a time.
   bool takes_random_steps = false;

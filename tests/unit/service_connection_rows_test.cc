@@ -1,22 +1,10 @@
-// What memcached 1.6.45 answers to the byte, and where we differ from it on purpose. Every row runs
-// at every fragment size, and its replies are taken in random steps.
-#include <string>
-#include <vector>
-
-#include "tests/unit/catch.h"
-#include "tests/unit/service_client.h"
+// What memcached 1.6.45 answers to the byte, and where we differ from it on purpose.
+#include "tests/unit/service_rows.h"
 
 using namespace tandem::test;
 using namespace std::literals;
 
 namespace {
-
-struct row {
-  std::string setup;  // sent first, its replies thrown away
-  std::string sent;
-  std::string expected;
-  bool closes = false;
-};
 
 std::string x(std::size_t count, char c) {
   return std::string(count, c);
@@ -25,31 +13,6 @@ std::string x(std::size_t count, char c) {
 const std::string bad_format = "CLIENT_ERROR bad command line format\r\n";
 const std::string k250 = x(250, 'k');
 const std::string k251 = x(251, 'k');
-
-void run(const row& r, std::size_t piece) {
-  client c;
-  c.send(r.setup);
-  c.takes_random_steps = true;
-  const std::string replies = c.send(r.sent, piece);
-  const bool closed = c.connection.wants_close();
-  if (replies == r.expected && closed == r.closes) return;
-  CAPTURE(r.setup.substr(0, 200), r.sent.substr(0, 200), piece, closed);
-  REQUIRE(replies.substr(0, 400) == r.expected.substr(0, 400));
-  REQUIRE(replies == r.expected);
-  REQUIRE(closed == r.closes);
-}
-
-void run_at_every_size(const std::vector<row>& rows) {
-  for (const row& r : rows) {
-    if (r.sent.size() <= 600) {
-      for (std::size_t piece = 1; piece <= r.sent.size(); ++piece) run(r, piece);
-    } else {
-      for (const std::size_t piece :
-           {std::size_t{7}, std::size_t{1024}, std::size_t{65536}, r.sent.size()})
-        run(r, piece);
-    }
-  }
-}
 
 }  // namespace
 

@@ -34,6 +34,18 @@ constexpr std::size_t buffers_max = 600 * 1024;
 
 }  // namespace
 
+TEST_CASE("a miss of something expired or flushed is counted as such") {
+  client c;
+  c.send("set k 0 10 1\r\n1\r\nset l 0 10 1\r\n1\r\n");
+  REQUIRE(c.send("get k\r\nget m\r\n", 1, after(11)) == "END\r\nEND\r\n");
+  REQUIRE(c.send("mg l\r\n", 1, after(11)) == "EN\r\n");
+  REQUIRE(c.data.statistics().find_expired == 2);
+  REQUIRE(c.data.statistics().find_flushed == 0);
+  c.send("set k 0 0 1\r\n1\r\nflush_all\r\nget k\r\nget k\r\n", 9, after(12));
+  REQUIRE(c.data.statistics().find_expired == 2);
+  REQUIRE(c.data.statistics().find_flushed == 1);
+}
+
 TEST_CASE("a cas unique is good until the value changes") {
   client c;
   c.send(set("k", "1"));

@@ -121,6 +121,151 @@ TEST_CASE("every stats answer is rows and an END") {
   REQUIRE(stat(c, "stats slabs", "1:cmd_set") == "1");
 }
 
+TEST_CASE("stats names what memcached names, in its order") {
+  client c;
+  const auto in_order = [&](const std::string& command, const std::vector<std::string>& names) {
+    const std::string reply = c.send(command + "\r\n");
+    std::size_t at = 0;
+    for (const std::string& name : names) {
+      const std::size_t found = reply.find("STAT " + name + " ");
+      CAPTURE(name);
+      REQUIRE(found != std::string::npos);
+      REQUIRE(found >= at);
+      at = found;
+    }
+  };
+  in_order("stats", {"pid",
+                     "uptime",
+                     "time",
+                     "version",
+                     "pointer_size",
+                     "rusage_user",
+                     "rusage_system",
+                     "max_connections",
+                     "curr_connections",
+                     "total_connections",
+                     "rejected_connections",
+                     "connection_structures",
+                     "cmd_get",
+                     "cmd_set",
+                     "cmd_flush",
+                     "cmd_touch",
+                     "cmd_meta",
+                     "get_hits",
+                     "get_misses",
+                     "get_expired",
+                     "get_flushed",
+                     "delete_misses",
+                     "delete_hits",
+                     "incr_misses",
+                     "incr_hits",
+                     "decr_misses",
+                     "decr_hits",
+                     "cas_misses",
+                     "cas_hits",
+                     "cas_badval",
+                     "touch_hits",
+                     "touch_misses",
+                     "store_too_large",
+                     "store_no_memory",
+                     "auth_cmds",
+                     "auth_errors",
+                     "bytes_read",
+                     "bytes_written",
+                     "limit_maxbytes",
+                     "accepting_conns",
+                     "listen_disabled_num",
+                     "time_in_listen_disabled_us",
+                     "threads",
+                     "conn_yields",
+                     "hash_bytes",
+                     "hash_is_expanding",
+                     "lru_crawler_running",
+                     "lru_crawler_starts",
+                     "log_worker_dropped",
+                     "log_worker_written",
+                     "log_watcher_skipped",
+                     "log_watcher_sent",
+                     "log_watchers",
+                     "bytes",
+                     "curr_items",
+                     "total_items",
+                     "expired_unfetched",
+                     "evicted_unfetched",
+                     "evicted_active",
+                     "evictions",
+                     "reclaimed",
+                     "crawler_reclaimed",
+                     "crawler_items_checked",
+                     "memory_used_bytes"});
+  in_order("stats settings", {"maxbytes",
+                              "maxconns",
+                              "tcpport",
+                              "udpport",
+                              "inter",
+                              "verbosity",
+                              "oldest",
+                              "evictions",
+                              "domain_socket",
+                              "umask",
+                              "shutdown_command",
+                              "growth_factor",
+                              "chunk_size",
+                              "num_threads",
+                              "stat_key_prefix",
+                              "detail_enabled",
+                              "reqs_per_event",
+                              "cas_enabled",
+                              "tcp_backlog",
+                              "binding_protocol",
+                              "auth_enabled_sasl",
+                              "auth_enabled_ascii",
+                              "item_size_max",
+                              "maxconns_fast",
+                              "hashpower_init",
+                              "slab_reassign",
+                              "slab_automove",
+                              "lru_crawler",
+                              "lru_crawler_sleep",
+                              "flush_enabled",
+                              "dump_enabled",
+                              "hash_algorithm",
+                              "lru_maintainer_thread",
+                              "lru_segmented",
+                              "hot_lru_pct",
+                              "temp_lru",
+                              "idle_timeout",
+                              "watcher_logbuf_size",
+                              "track_sizes",
+                              "ssl_enabled",
+                              "num_napi_ids",
+                              "memory_file",
+                              "client_flags_size"});
+}
+
+TEST_CASE("a miss of something expired or flushed is counted, whatever asked for it") {
+  client c;
+  c.send("set a 0 10 1\r\n1\r\nset b 0 10 1\r\n1\r\nset c 0 10 1\r\n1\r\nset d 0 0 1\r\n1\r\n");
+  c.send("get a\r\nget a\r\ndelete b\r\nadd c 0 0 1\r\n1\r\nget c\r\n", 1000, after(10));
+  REQUIRE(stat(c, "stats", "get_expired") == "3");
+  c.send("flush_all\r\nincr d 1\r\nget d\r\n", 1000, after(10));
+  REQUIRE(stat(c, "stats", "get_flushed") == "1");
+  REQUIRE(stat(c, "stats", "get_misses") == "3");
+  c.send("stats reset\r\n");
+  REQUIRE(stat(c, "stats", "get_expired") == "0");
+  REQUIRE(stat(c, "stats", "get_flushed") == "0");
+}
+
+TEST_CASE("stats sub-commands that are none are errors") {
+  client c;
+  for (const std::string what : {"foo", "noreply", "malloc", "self", "maps", "sizes_enable",
+                                 "sizes_disable", "item", "setting", "extstore", "proxy"}) {
+    CAPTURE(what);
+    REQUIRE(c.send("stats " + what + "\r\n") == "ERROR\r\n");
+  }
+  REQUIRE(c.send("stats sizes\r\n") == "STAT sizes_status disabled\r\nEND\r\n");
+}
+
 TEST_CASE("a slab class shows the items of its sizes") {
   client c;
   REQUIRE(c.send("stats items\r\n") == "END\r\n");

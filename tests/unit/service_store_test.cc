@@ -244,6 +244,37 @@ TEST_CASE("a record too large for this node voids the older state it holds") {
   REQUIRE(get(s, "k", at(2)) == "(miss)");
 }
 
+TEST_CASE("a CAS unique of the client's is seen by clients and orders nothing") {
+  const auto s = make(1);
+  const hashed_key k("k");
+  auto shard = s->lock(k, at(1));
+  const auto first = shard.put(k, 3, 0, "v", engine::mark::binary_key, UINT64_MAX);
+  REQUIRE(first.cas_unique == UINT64_MAX);
+  REQUIRE(shard.find(k)->meta.cas_unique() == UINT64_MAX);
+  REQUIRE(shard.find(k)->meta.stored == first.stored);
+
+  // A touch keeps it, with other marks or without.
+  REQUIRE(shard.touch(k, 0, engine::mark::win_sent));
+  REQUIRE(shard.find(k)->meta.cas_unique() == UINT64_MAX);
+  REQUIRE(shard.find(k)->meta.marks == (engine::mark::win_sent | engine::mark::own_cas));
+  REQUIRE(shard.touch(k, 0));
+  REQUIRE(shard.find(k)->meta.marks == (engine::mark::win_sent | engine::mark::own_cas));
+
+  // A store without one, and a renewal, give it up.
+  const auto renewed = shard.renew(k, 0, engine::mark::stale);
+  REQUIRE(renewed.stored > first.stored);
+  REQUIRE(renewed.cas_unique == renewed.stored.word());
+  const auto item = shard.find(k);
+  REQUIRE(item->value == "v");
+  REQUIRE(item->meta.flags == 3);
+  REQUIRE(item->meta.marks == engine::mark::stale);
+  REQUIRE(item->meta.cas_unique() == renewed.stored.word());
+  REQUIRE(shard.renew(k, 0, 0, 0).cas_unique == 0);
+  REQUIRE(shard.find(k)->meta.cas_unique() == 0);
+  shard.remove(k);
+  REQUIRE(shard.renew(k, 0, 0).status != engine::store_status::stored);
+}
+
 TEST_CASE("the digest tells equal contents from different ones, whatever the shard counts") {
   const auto a = make(1, 1);
   const auto b = make(2, 4);
