@@ -74,8 +74,9 @@ constexpr std::array client_keys = {
          .max = detail::unix_path_bytes_max,
          .example = "/run/memtandem/memtandem.sock",
          .description = "The path of a UNIX socket for clients of this host. A file left there by "
-                        "a process that is gone is replaced; the socket is removed at the end. "
-                        "Never TLS. Empty: none."}),
+                        "a process that is gone is replaced; the socket is removed when "
+                        "the node stops serving, so process.user must be able to write to its "
+                        "folder. Never TLS. Empty: none."}),
     detail::in_listen<&detail::L::unix_mask>(
         {.name = "unix_mask",
          .type = kind::octal,

@@ -159,7 +159,7 @@ void settings::check_clients() {
       fail_key("listen.addresses", "'" + address + "' names TLS, which is off (tls.enabled, -Z)");
     else if (entry.tls == listener_tls::required && t.ca_file.empty())
       warn(complaint(key_at("listen.addresses"), origin_of(key_at("listen.addresses")),
-                     "'" + address + "'" + nobody));
+                     std::string("'").append(address).append("'").append(nobody)));
   }
 }
 

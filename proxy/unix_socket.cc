@@ -42,7 +42,7 @@ bool is_alive(const sockaddr_un& address) {
 }  // namespace
 
 // -d changes the working directory.
-unix_socket_file::unix_socket_file(std::string path, unsigned mask)
+unix_socket_file::unix_socket_file(const std::string& path, unsigned mask)
     : path_(std::filesystem::absolute(path).string()), mask_(mask) {
   if (path_.size() >= sizeof(sockaddr_un::sun_path))
     throw start_error("UNIX socket " + path_ + ": the path is too long");

@@ -12,7 +12,7 @@ namespace tandem::proxy {
 class unix_socket_file {
  public:
   // `mask`: its permissions.
-  unix_socket_file(std::string path, unsigned mask);
+  unix_socket_file(const std::string& path, unsigned mask);
   // Removes the file, if it is still the one that bind() made.
   ~unix_socket_file();
   unix_socket_file(const unix_socket_file&) = delete;

@@ -37,13 +37,11 @@ std::optional<std::uint32_t> announced(std::string_view line) {
 // to_swallow: the size of the token's block, 0 while its line is awaited.
 connection::state::progress connection::state::step_authentication() {
   if (to_swallow == 0) {
-    const std::size_t end = in.view().find('\n');
-    if (end == std::string_view::npos) {
-      if (in.size() <= line_bytes_max) return progress::waiting;
-      close();
-      return progress::worked;
-    }
-    if (end < line_bytes_min) {
+    // Too long is too long whether or not its end has arrived.
+    const std::size_t end = in.view().substr(0, line_bytes_max + 1).find('\n');
+    const bool whole = end != std::string_view::npos;
+    if (!whole && in.size() <= line_bytes_max) return progress::waiting;
+    if (!whole || end < line_bytes_min) {
       close();
       return progress::worked;
     }

@@ -31,6 +31,8 @@ BAD_FILES = [
 BAD_FLAGS = [
     (["-p", "0"], r"-p"), (["-p", "banana"], r"banana"), (["-m", "-5"], r"-m|-5"),
     (["--no-such-flag"], r"no-such-flag"), (["-S"], r"-S"), (["-U", "11211"], r"-U"),
+    (["-B", "binary"], r"-B.*binary.*ascii, auto"), (["-o", "idle_timout=1"], r"idle_timeout"),
+    (["-Z"], r"certificate_file"), (["-a", "9"], r"-a.*octal"), (["-s", "/" * 200], r"-s"),
     (["-x"], r"-x"), (["-q", "0"], r"-q"), (["-I", "1"], r"-I"),
 ]
 
@@ -115,6 +117,22 @@ class CommandLine(PairTest):
         shown = run("-V")
         self.assertEqual(shown.returncode, 0)
         self.assertRegex(shown.stdout, r"^memtandem \d+\.\d+\.\d+")
+
+    def test_memcacheds_flags_start_a_node(self):
+        node = self.node("a", flags=[
+            "-U", "0", "-c", "200", "-b", "64", "-t", "2", "-R", "10", "-I", "2m", "-M", "-F",
+            "-B", "ascii", "-C", "-W", "-X", "-A", "-f", "1.25", "-n", "48", "-L", "-D", ":", "-e",
+            "/tmp/none", "-N", "1", "-o", "modern,idle_timeout=600,no_maxconns_fast", "-a", "700"])
+        node.start()
+        for flag in ("-C", "-W", "-f", "-n", "-L", "-D", "-e", "-N", "-o modern"):
+            self.assertIn(f"{flag}: has no effect", node.log(whole=True))
+        rows = node.stats("settings")
+        expected = {"maxconns": "200", "tcp_backlog": "64", "num_threads": "2",
+                    "reqs_per_event": "10", "item_size_max": str(2 << 20), "evictions": "off",
+                    "flush_enabled": "no", "dump_enabled": "no", "shutdown_command": "yes",
+                    "idle_timeout": "600", "maxconns_fast": "no", "binding_protocol": "ascii",
+                    "cas_enabled": "yes", "udpport": "0"}
+        self.assertEqual({name: rows.get(name) for name in expected}, expected)
 
     def test_a_taken_port_is_an_os_error(self):
         node = self.node("a").start()

@@ -61,6 +61,8 @@ TEST_CASE("before a login every command is refused, and short ones close") {
       {"set a 0 0 x\r\n", refused},
       {"add a 0 0 7\r\nfoo bar\r\n", refused + refused},
       {"get " + std::string(3000, 'x'), "", true},
+      {"get " + std::string(2043, 'x') + "\n", refused},
+      {"get " + std::string(2044, 'x') + "\r\n", "", true},
   });
 }
 
