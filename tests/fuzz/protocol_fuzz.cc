@@ -62,7 +62,7 @@ class lone_server final : public server {
 
 struct outcome {
   std::string replies;
-  bool closes;
+  bool closes = false;
   bool operator==(const outcome&) const = default;
 };
 
@@ -88,19 +88,14 @@ std::string spelled(std::string_view bytes) {
 // `random` null: everything at once, as far as the connection takes it.
 class run {
  public:
-<<<<<<< HEAD
-  explicit run(prng* random)
-      : data_(options()), connection_(data_, host_.statistics, host_, limits), random_(random) {
-    data_.set_node_id(1, noon);
-    begin_ = data_.start_journal(0);
-  }
-=======
   run(std::string_view bytes, prng* random)
       : data_(options()),
         connection_(data_, host_.statistics, host_, limits_for(bytes)),
-        random_(random),
-        outcome_(feed(bytes)) {}
->>>>>>> 003a2a7f3989bab7f691adfac257c33cae8b80f4
+        random_(random) {
+    data_.set_node_id(1, noon);
+    begin_ = data_.start_journal(0);
+    outcome_ = feed(bytes);
+  }
 
   const outcome& result() const { return outcome_; }
 
@@ -123,9 +118,6 @@ class run {
     return {std::move(replies_), connection_.wants_close()};
   }
 
-<<<<<<< HEAD
-
- private:
   // What the journal names, as it would travel. Where something was evicted, refused or has fallen
   // out of the journal, the two may differ.
   void tell_peer() {
@@ -156,8 +148,6 @@ class run {
     if (here.evictions + there.evictions + here.out_of_memory + there.out_of_memory != 0) return;
     require(data_.digest(noon).digest == peer.digest(noon).digest, "the peer was not told all");
   }
-=======
->>>>>>> 003a2a7f3989bab7f691adfac257c33cae8b80f4
   static store_options options() {
     store_options o;
     o.memory_bytes = std::size_t{8} << 20;
@@ -206,9 +196,9 @@ class run {
 };
 
 void try_out(std::string_view bytes, unsigned seed) {
-  const outcome whole = run(nullptr).feed(bytes);
+  const outcome whole = run(bytes, nullptr).result();
   prng random(seed);
-  const outcome split = run(&random).feed(bytes);
+  const outcome split = run(bytes, &random).result();
   // `stats` counts reads and yields, which do depend on the cuts.
   if (bytes.find("stats") == std::string_view::npos)
     require(whole == split, "the replies depend on how the requests are cut");
@@ -219,16 +209,7 @@ void try_out(std::string_view bytes, unsigned seed) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
-<<<<<<< HEAD
   try_out(bytes, data[0]);
   try_out(spelled(bytes), data[0]);
-=======
-  const outcome whole = run(bytes, nullptr).result();
-  prng random(data[0]);
-  const outcome split = run(bytes, &random).result();
-  // `stats` counts reads and yields, which do depend on the cuts.
-  if (bytes.find("stats") == std::string_view::npos)
-    require(whole == split, "the replies depend on how the requests are cut");
->>>>>>> 003a2a7f3989bab7f691adfac257c33cae8b80f4
   return 0;
 }
