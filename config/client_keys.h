@@ -256,7 +256,15 @@ constexpr std::array client_keys = {
          .choices = "allow|deny",
          .example = "deny",
          .description = "Whether clients may list the keys of the cache (stats cachedump, stats "
-                        "detail and the like)."}),
+                        "detail, lru_crawler metadump and the like)."}),
+    detail::in_commands<&detail::D::watch>(
+        {.name = "watch",
+         .type = kind::choice,
+         .choices = "allow|deny",
+         .example = "deny",
+         .description = "Whether clients may watch what others do (watch fetchers, mutations and "
+                        "the like). At most 20 at once, with 256 KiB of lines each; a slow one "
+                        "misses some and slows down nobody."}),
 };
 
 }  // namespace tandem::config

@@ -155,6 +155,8 @@ constexpr std::array table = {
          "auth.file", set_key},
     flag{"-F,--disable-flush-all", "", none, clients, "refuse the command flush_all",
          "commands.flush_all", deny},
+    flag{"-W,--disable-watch", "", none, clients, "refuse the command watch", "commands.watch",
+         deny},
     flag{"-A,--enable-shutdown", "", none, clients, "take the command shutdown",
          "commands.shutdown", allow},
     flag{"-o,--extended", "LIST", required, clients,
@@ -217,7 +219,6 @@ constexpr std::array table = {
     flag{"-C,--disable-cas", "", none, "", "replication needs CAS tokens: they stay on", "",
          ignore},
 
-    flag{"-W,--disable-watch", "", none, "", "there is no watch command", "", ignore},
     flag{"-S,--enable-sasl", "", none, "", "it belongs to the binary protocol: use -Y", "", refuse},
 };
 

@@ -71,6 +71,7 @@ struct command_options {
   permission flush_all = permission::allow;  // -F: deny
   permission shutdown = permission::deny;    // -A: allow
   permission dumps = permission::allow;      // -X without PORT: deny
+  permission watch = permission::allow;      // -W: deny
   friend bool operator==(const command_options&, const command_options&) = default;
 };
 

@@ -66,7 +66,8 @@ session_rules session_rules_of(const config::options& options, tls_context* tls)
 service::command_policy policy_of(const config::command_options& from) {
   return {.flush_all = from.flush_all == config::permission::allow,
           .shutdown = from.shutdown == config::permission::allow,
-          .dumps = from.dumps == config::permission::allow};
+          .dumps = from.dumps == config::permission::allow,
+          .watch = from.watch == config::permission::allow};
 }
 
 }  // namespace

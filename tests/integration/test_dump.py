@@ -94,6 +94,15 @@ class Dump(PairTest):
             eventually(lambda: other.stats()["lru_crawler_running"] == "0", 5, "its place is free")
             self.assertEqual(len(dump(other)), ITEMS)
 
+    def test_they_can_be_taken_away(self):
+        node = self.node(flags=["-X"]).start()
+        with node.client() as client:
+            self.assertEqual(client.command("lru_crawler metadump all"),
+                             "ERROR metadump not allowed")
+            self.assertEqual(client.command("lru_crawler mgdump all"), "ERROR key dump not allowed")
+            self.assertEqual(client.command("stats cachedump 1 0"),
+                             "CLIENT_ERROR stats cachedump not allowed")
+
     def test_a_mgdump_can_be_sent_back(self):
         node = self.node().start()
         fill(node, 1000)

@@ -170,6 +170,26 @@ class Watch(PairTest):
             if text in line:
                 return line
 
+    def test_it_can_be_taken_away(self):
+        node = self.node(flags=["-W"]).start()
+        with node.client() as client:
+            self.assertEqual(client.command("watch"), "CLIENT_ERROR watch commands not allowed")
+            self.assertEqual(client.stats("settings")["watch_enabled"], "no")
+
+    def test_a_watcher_is_not_idle_although_it_is_silent(self):
+        node = self.node(flags=["-o", "idle_timeout=1"]).start()
+        watcher = self.watch(node, "connevents")
+        idle = node.client()
+        self.addCleanup(idle.close)
+        port = str(idle.socket.getsockname()[1])
+        closed = watcher.event("conn_close")
+        while closed["rport"] != port:
+            closed = watcher.event("conn_close")
+        self.assertEqual(closed["reason"], "idle_timeout")
+        eventually(lambda: int(node.stats()["uptime"]) >= 3, 10, "two more idle times pass")
+        rows = node.stats("conns")
+        self.assertEqual(list(rows.values()).count("conn_watch"), 1)
+
     def test_evictions_are_told(self):
         node = self.node(memory_mib=16).start()
         watcher = self.watch(node, "evictions")

@@ -141,6 +141,14 @@ TEST_CASE("-X with a port is Repcached's, without one memcached's") {
   REQUIRE(parse("-X -X 6").opts.replication.port == 6);
 }
 
+TEST_CASE("-W takes the watch command away") {
+  REQUIRE(parse("").opts.commands.watch == permission::allow);
+  for (const std::string words : {"-W", "--disable-watch"}) {
+    REQUIRE(parse(words).opts.commands.watch == permission::deny);
+    REQUIRE(parse(words).warnings.empty());
+  }
+}
+
 TEST_CASE("sizes on the command line follow memcached") {
   REQUIRE(parse("-m 1").opts.cache.memory_bytes == 1 << 20);
   REQUIRE(parse("-m 2g").opts.cache.memory_bytes == std::size_t{2} << 30);
@@ -152,12 +160,11 @@ TEST_CASE("sizes on the command line follow memcached") {
 }
 
 TEST_CASE("a flag without effect is accepted with a warning") {
-  const command_line c = parse("-f 1.25 -n 48 -L -D : -e /f -N 2 -C -W -o modern,hashpower=20");
+  const command_line c = parse("-f 1.25 -n 48 -L -D : -e /f -N 2 -C -o modern,hashpower=20");
   REQUIRE(c.opts == options{});
-  REQUIRE(c.warnings.size() == 10);
+  REQUIRE(c.warnings.size() == 9);
   for (const char* warning : {"-f: has no effect (there are no slab classes to grow)",
                               "-C: has no effect (replication needs CAS tokens: they stay on)",
-                              "-W: has no effect (there is no watch command)",
                               "-o modern: has no effect", "-o hashpower: has no effect"})
     REQUIRE(std::count(c.warnings.begin(), c.warnings.end(), warning) == 1);
 }

@@ -83,7 +83,7 @@ tls: {enabled: on, certificate_file: /c, key_file: /k, key_format: der, verify: 
   ciphers: "HIGH:!aNULL", min_version: 1.3, session_cache: yes, kernel_tls: yes, write_buffer: 4k,
   handshake_timeout: 2s}
 auth: {file: /u}
-commands: {flush_all: deny, shutdown: Allow, dumps: deny}
+commands: {flush_all: deny, shutdown: Allow, dumps: deny, watch: deny}
 cache: {memory: 2g, item_size_max: 512k, evict: off}
 workers: {threads: 3, requests_per_event: 4}
 replication:
@@ -136,8 +136,10 @@ process: {daemonize: true, user: "u", pid_file: /run/x.pid, core_dumps: true, lo
                 .write_buffer = 4 << 10,
                 .handshake_timeout = milliseconds(2000)};
   wanted.auth = {.file = "/u"};
-  wanted.commands = {
-      .flush_all = permission::deny, .shutdown = permission::allow, .dumps = permission::deny};
+  wanted.commands = {.flush_all = permission::deny,
+                     .shutdown = permission::allow,
+                     .dumps = permission::deny,
+                     .watch = permission::deny};
   wanted.cache = {.memory_bytes = std::size_t{2} << 30, .item_size_max = 512 << 10, .evict = false};
   wanted.workers = {.threads = 3, .requests_per_event = 4};
   wanted.replication = {.enabled = true,
