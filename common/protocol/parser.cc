@@ -170,9 +170,12 @@ void parse_arguments(request& r, token_cursor words) noexcept {
       return parse_number(r, words, reply::unknown_command);
     case verb::watch:
     case verb::lru_crawler:
-    case verb::lru:
     case verb::slabs:
     case verb::stats:
+      r.rest = words.rest();
+      return;
+    case verb::lru:
+      r.noreply = asks_for_silence(words.rest());
       r.rest = words.rest();
       return;
     case verb::shutdown:

@@ -208,6 +208,10 @@ void execute(execution& with, const command& r) {
       return answer_version(with);
     case verb::stats:
       return answer_stats(with, r.rest);
+    case verb::slabs:
+      return answer_slabs_command(with, r.rest);
+    case verb::lru:
+      return with.answer(r, lru_answer(r.rest));
     case verb::meta_get:
       return meta_get(with, r);
     case verb::meta_delete:
@@ -218,10 +222,6 @@ void execute(execution& with, const command& r) {
       return meta_debug(with, r);
     case verb::meta_noop:
       return with.out.append(reply::meta_noop);
-    case verb::slabs:
-      return answer_slabs_command(with, r.rest);
-    case verb::lru:
-      return answer_lru(with, r.rest);
     case verb::get:
     case verb::gets:
     case verb::gat:

@@ -147,11 +147,12 @@ std::unique_ptr<key_dump> answer_lru_crawler(execution& with, std::string_view a
   return nullptr;
 }
 
-void answer_lru(execution& with, std::string_view arguments) {
+std::string_view lru_answer(std::string_view arguments) {
   const word_list words(arguments);
-  // `mode` and `temp_ttl` need the maintainer.
-  const bool tunes = words.count >= 5 && words[0] == "tune";
-  with.out.append(tunes ? tune_lru(words) : reply::unknown_command);
+  if (words.count >= 5 && words[0] == "tune") return tune_lru(words);
+  const bool mode = words[0] == "mode" && (words[1] == "flat" || words[1] == "segmented");
+  const bool ttl = words[0] == "temp_ttl" && parse_strict<std::int32_t>(words[1]);
+  return mode || ttl ? reply::ok : reply::unknown_command;
 }
 
 void answer_slabs_command(execution& with, std::string_view arguments) {
