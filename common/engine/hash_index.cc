@@ -23,7 +23,7 @@ constexpr unsigned directory_bits_max = 24;
 constexpr std::size_t directory_share = 64;
 constexpr std::size_t region_bytes_min = std::size_t{256} << 20;
 constexpr std::size_t region_bytes_max = std::size_t{16} << 30;
-constexpr std::size_t huge_pages_from = std::size_t{1} << 30;
+constexpr std::size_t huge_pages_from = std::size_t{256} << 20;
 // A pair of pages is merged when both together fill a page to this: well under what makes it split.
 constexpr unsigned merged_records_max = 400;
 // Fewer records than this to a page on average: worth merging.
@@ -102,6 +102,9 @@ unsigned hash_index::matches(const bucket& b, std::uint8_t tag) noexcept {
 record* hash_index::match(const bucket& b, std::uint8_t tag, std::string_view key) const noexcept {
   for (unsigned found = matches(b, tag); found != 0; found &= found - 1) {
     record* const r = records_.at(b.addresses[static_cast<unsigned>(std::countr_zero(found))]);
+    // Most are the record sought: its lines come together rather than one after the other.
+    prefetch(reinterpret_cast<const char*>(r) + 64);
+    prefetch(reinterpret_cast<const char*>(r) + 128);
     if (r->key() == key) return r;
   }
   return nullptr;

@@ -124,7 +124,7 @@ class CommandLine(PairTest):
             "-B", "ascii", "-C", "-W", "-X", "-A", "-f", "1.25", "-n", "48", "-L", "-D", ":", "-e",
             "/tmp/none", "-N", "1", "-o", "modern,idle_timeout=600,no_maxconns_fast", "-a", "700"])
         node.start()
-        for flag in ("-C", "-W", "-f", "-n", "-L", "-D", "-e", "-N", "-o modern"):
+        for flag in ("-C", "-f", "-n", "-L", "-D", "-e", "-N", "-o modern"):
             self.assertIn(f"{flag}: has no effect", node.log(whole=True))
         rows = node.stats("settings")
         expected = {"maxconns": "200", "tcp_backlog": "64", "num_threads": "2",

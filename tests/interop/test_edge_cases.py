@@ -26,10 +26,6 @@ TABLE = pathlib.Path(__file__).with_name("edge_cases.tsv")
 # Groups that the daemon does not offer (yet): delete a line to run them.
 NOT_OFFERED = {
     "cas off -C",
-    "dumps off -X",
-    "lru mode",
-    "out of memory -M",
-    "watch off -W",
 }
 
 DEADLINE_SECONDS = 10 * SLOWDOWN
