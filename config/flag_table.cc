@@ -89,6 +89,12 @@ void set_unix_socket(const flag& f, const given_list& given, settings& into) {
   if (into.origin_of(tcp).from == source::defaults) into.set(tcp, false, source::flag, f.name());
 }
 
+// memcached's -p 0 closes the network too.
+void set_port(const flag& f, const given_list& given, settings& into) {
+  if (parse_integer(given.back()) != 0) return set_key(f, given, into);
+  into.set(key_at("listen.tcp"), false, source::flag, f.name());
+}
+
 void set_permission(const flag& f, permission what, settings& into) {
   into.set(key_at(f.key), static_cast<std::int64_t>(what), source::flag, f.name());
 }
@@ -127,7 +133,7 @@ constexpr std::string_view clients = "Clients", cache = "Cache", twin = "Replica
                            process = "Process", files = "Configuration";
 
 constexpr std::array table = {
-    flag{"-p,--port", "PORT", required, clients, "TCP port", "listen.port", set_key},
+    flag{"-p,--port", "PORT", required, clients, "TCP port, 0 for none", "listen.port", set_port},
     flag{"-l,--listen", "ADDR", required, clients,
          "address to listen on, HOST[:PORT]; several with commas or by giving it again",
          "listen.addresses", set_list},

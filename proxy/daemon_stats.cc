@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -170,6 +171,10 @@ std::vector<stat_row> daemon::connections() const {
   const steady_time at = now().steady;
   listener_->describe(rows, at);
   for (const auto& each : workers_) each->describe_sessions(rows, at);
+  // As memcached lists them, by descriptor. A row is named "<descriptor>:addr" and the like.
+  std::stable_sort(rows.begin(), rows.end(), [](const stat_row& one, const stat_row& other) {
+    return std::atoi(one.first.c_str()) < std::atoi(other.first.c_str());
+  });
   return rows;
 }
 

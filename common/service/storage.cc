@@ -106,6 +106,49 @@ std::size_t write_at(engine::large_value& to, std::size_t offset, const block& v
   return offset + value.size();
 }
 
+// A stored value that stays readable without the lock, and whatever happens to the item.
+struct kept_value {
+  explicit kept_value(const item_view& item)
+      : tail(item.value),
+        // The count is not part of the value: a reference leaves it as immutable as it was.
+        large(const_cast<engine::large_value*>(item.large)) {}
+  block view() const { return {tail, large}; }
+  std::string tail;
+  large_ref large;
+};
+
+void write_joined(engine::large_value& to, const block& old, const block& added, bool at_end) {
+  const std::size_t middle = write_at(to, 0, at_end ? old : added);
+  write_at(to, middle, at_end ? added : old);
+}
+
+// What append or prepend will store, made before the lock is taken for good, and the version of the
+// item it was made from. Copying a large value, and evicting what is in its way, takes long.
+struct joined_ahead {
+  version from;
+  large_ref value;
+};
+constexpr std::size_t join_ahead_min = std::size_t{64} << 10;
+
+joined_ahead join_ahead(execution& with, const hashed_key& key, const block& added, bool at_end) {
+  joined_ahead joined;
+  std::optional<kept_value> old;
+  std::size_t size = 0;
+  {
+    auto shard = with.data.lock(key, with.now);
+    const auto item = shard.find(key, false);
+    if (!item || item->value_size() + added.size() < join_ahead_min) return {};
+    size = item->value_size() + added.size();
+    joined.from = item->meta.stored;
+    old.emplace(*item);
+    joined.value = shard.reserve(key, size);
+  }
+  while (joined.value && joined.value->granted() < size)
+    if (!with.data.lock(key, with.now).extend(*joined.value)) return {};
+  if (joined.value) write_joined(*joined.value, old->view(), added, at_end);
+  return joined;
+}
+
 // append and prepend: the item with the block at its end or beginning. It keeps its flags and
 // exptime.
 store::locked::put_result join(store::locked& shard, const hashed_key& key, const item_view& item,
@@ -117,17 +160,12 @@ store::locked::put_result join(store::locked& shard, const hashed_key& key, cons
     joined.append(at_end ? item.value : added.bytes).append(at_end ? added.bytes : item.value);
     return put(shard, key, a, {joined, {}});
   }
-  // Reserving may evict the very item, so its value is kept first.
-  const std::string kept(item.value);
-  block old{kept, {}};
-  // The count is not part of the value: a reference leaves it as immutable as it was.
-  if (item.large) old.large = large_ref(const_cast<engine::large_value*>(item.large));
+  const kept_value old(item);  // reserving may evict the very item
   large_ref joined = shard.reserve(key, size);
   if (!joined) return {store_status::out_of_memory, {}};
   while (joined->granted() < size)
     if (!shard.extend(*joined)) return {store_status::out_of_memory, {}};
-  const std::size_t middle = write_at(*joined, 0, at_end ? old : added);
-  write_at(*joined, middle, at_end ? added : old);
+  write_joined(*joined, old.view(), added, at_end);
   return put(shard, key, a, {{}, std::move(joined)});
 }
 
@@ -157,7 +195,7 @@ outcome store_new(execution& with, store::locked& shard, const hashed_key& key, 
 }
 
 outcome store_joined(execution& with, store::locked& shard, const hashed_key& key, const request& r,
-                     const block& value) {
+                     const block& value, const joined_ahead& ahead) {
   const bool at_end = condition_of(r) == verb::append;
   attributes a = attributes_of(with, r);
   const auto item = shard.find(key, false);
@@ -171,7 +209,9 @@ outcome store_joined(execution& with, store::locked& shard, const hashed_key& ke
   a.exptime = item->meta.exptime;
   a.marks |= item->meta.marks & engine::mark::binary_key;
   const std::size_t size = item->value_size() + value.size();
-  const auto stored = join(shard, key, *item, a, value, at_end);
+  const bool unchanged = ahead.value && item->meta.stored == ahead.from;
+  const auto stored =
+      unchanged ? put(shard, key, a, {{}, ahead.value}) : join(shard, key, *item, a, value, at_end);
   if (stored.status != store_status::stored) return {storing::not_stored};
   with.mutated = true;
   return {storing::stored, stored.cas_unique, size};
@@ -200,7 +240,7 @@ outcome compare_and_store(execution& with, store::locked& shard, const hashed_ke
 }
 
 outcome store_if_allowed(execution& with, store::locked& shard, const hashed_key& key,
-                         const command& r, const block& value) {
+                         const command& r, const block& value, const joined_ahead& ahead) {
   switch (condition_of(r)) {
     case verb::set:
       break;
@@ -213,7 +253,7 @@ outcome store_if_allowed(execution& with, store::locked& shard, const hashed_key
       break;
     case verb::append:
     case verb::prepend:
-      return store_joined(with, shard, key, r, value);
+      return store_joined(with, shard, key, r, value, ahead);
     case verb::cas:
       return compare_and_store(with, shard, key, r, value);
     default:
@@ -263,14 +303,18 @@ void store_and_answer(execution& with, const command& r, const block& value) {
   const bool is_meta = r.what == verb::meta_set;
   with.counts.cmd_set.add();
   if (!is_meta && with.host.prefixes().enabled()) with.host.prefixes().record_set(r.key);
+  const verb condition = condition_of(r);
+  joined_ahead ahead;
+  if (condition == verb::append || condition == verb::prepend)
+    ahead = join_ahead(with, key, value, condition == verb::append);
   outcome result;
   words told;
   {
     auto shard = with.data.lock(key, with.now);
     note_fetch(with, shard, key);
-    result = store_if_allowed(with, shard, key, r, value);
+    result = store_if_allowed(with, shard, key, r, value, ahead);
     told = words_for(result.what);
-    note_store(with, shard, key, command_name(condition_of(r)), told.classic, r.value_bytes);
+    note_store(with, shard, key, command_name(condition), told.classic, r.value_bytes);
   }
   if (!is_meta || told.meta.empty()) return with.answer(r, told.classic);
   if (result.what == storing::stored && r.meta.has('q')) return;

@@ -18,7 +18,7 @@ using replication::flush_state;
 
 namespace {
 constexpr unsigned housekeep_records = 256;  // at a time: well under a millisecond
-constexpr std::size_t shard_bytes_max = std::size_t{8} << 30;  // records reach to 16 GiB
+constexpr std::size_t shard_bytes_max = std::size_t{2} << 30;  // its index grows in no time
 constexpr unsigned housekeep_rounds = 64;  // per shard and call, while something is due
 
 }  // namespace

@@ -233,7 +233,7 @@ TEST_CASE("a wrong command line says what is wrong") {
       {"-p", "--port: needs a value"},
       {"--user= -d", "--user: the value after '=' is missing"},
       {"--verbose=3", "--verbose: takes no value"},
-      {"-p 0", "-p: 0 is out of range (allowed: 1..65535)"},
+      {"-p 0", "-p: false leaves clients no way in: name listen.unix_socket"},
       {"--port 70000", "-p: 70000 is out of range (allowed: 1..65535)"},
       {"-p x", "-p: 'x' is not a whole number (allowed: 1..65535)"},
       {"-m -5", "-m: '-5' is not a size such as 64MiB (allowed: 1MiB..16TiB)"},

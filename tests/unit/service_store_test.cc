@@ -87,6 +87,7 @@ TEST_CASE("shards: four to a thread, 16 MiB each at least, 256 at most, a power 
   REQUIRE(shard_count_for(4, 1024 * mib, mib) == 16);
   REQUIRE(shard_count_for(3, 1024 * mib, mib) == 16);
   REQUIRE(shard_count_for(1, 1 * mib, mib) == 1);
+  REQUIRE(shard_count_for(1, 65536 * mib, mib) == 64);
   REQUIRE(shard_count_for(512, std::size_t{1} << 40, mib) == 256);
   REQUIRE(shard_count_for(4, 1024 * mib, 64 * mib) == 4);
 }
