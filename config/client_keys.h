@@ -42,7 +42,7 @@ using D = command_options;
 
 }  // namespace detail
 
-constexpr std::array client_keys = {
+inline constexpr std::array client_keys = {
     detail::in_listen<&detail::L::addresses>(
         {.name = "addresses",
          .type = kind::listeners,
