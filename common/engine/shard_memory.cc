@@ -472,7 +472,6 @@ bool shard::housekeep(unsigned budget, instant now, version confirmed_tombstones
   drop_confirmed(budget, confirmed_tombstones);
   cap_tombstones();
   const bool more = reclaim_due(budget, now) != 0;
-  work_ahead(budget, now);
   for (unsigned n = 0; n < budget / 64 + 1 && index_.sparse(); ++n) index_.merge_next();
   return more;
 }

@@ -91,7 +91,7 @@ constexpr std::size_t value_line_max = 6 + key_size_max + 3 * (1 + digits_max) +
 namespace detail {
 
 inline char* copy(char* to, std::string_view text) noexcept {
-  std::memcpy(to, text.data(), text.size());
+  if (!text.empty()) std::memcpy(to, text.data(), text.size());
   return to + text.size();
 }
 

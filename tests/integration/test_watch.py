@@ -72,6 +72,8 @@ class Watch(PairTest):
                          (HOST, port, "tcp"))
         client.send(b"quit\r\n")
         closed = watcher.event("conn_close")
+        while closed["rport"] != port:  # the connections by which the start was awaited
+            closed = watcher.event("conn_close")
         self.assertEqual((closed["rport"], closed["reason"], closed["cfd"]),
                          (port, "normal", opened["cfd"]))
         client.close()
