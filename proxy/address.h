@@ -19,15 +19,14 @@ std::string peer_name(int socket);
 // of the other end or of this one.
 std::string stats_address(int socket, bool peer);
 
-// The endpoints to listen on. Entries are as
-// config::parse_listener reads them; `port` is for those without one. No entry:
-// every address of the host, IPv6 included if it has that. Throws start_error for a name that is
-// unknown. Blocks while names are resolved.
 struct listen_point {
   tcp::endpoint where;
   config::listener_tls tls = config::listener_tls::common;
   bool any = false;  // one of "every address": a host without its family can do without it
 };
+// Where to listen. Entries are as config::parse_listener reads them; `port` is for those without
+// one. No entry: every address of the host, IPv6 included if it has that. Throws start_error for a
+// name that is unknown. Blocks while names are resolved.
 std::vector<listen_point> listen_points(const std::vector<std::string>& addresses,
                                         std::uint16_t port);
 std::vector<tcp::endpoint> listen_endpoints(const std::vector<std::string>& addresses,

@@ -23,7 +23,6 @@ constexpr unsigned directory_bits_max = 24;
 constexpr std::size_t directory_share = 64;
 constexpr std::size_t region_bytes_min = std::size_t{256} << 20;
 constexpr std::size_t region_bytes_max = std::size_t{16} << 30;
-constexpr std::size_t huge_pages_from = std::size_t{256} << 20;
 // A pair of pages is merged when both together fill a page to this: well under what makes it split.
 constexpr unsigned merged_records_max = 400;
 // Fewer records than this to a page on average: worth merging.

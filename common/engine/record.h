@@ -35,10 +35,11 @@ struct record {
   std::uint32_t last_access;
   std::uint32_t stored_low, stored_high;
 
-  // Bytes that a record takes.
+  // Which of the optional fields there are, but for the large value.
   struct layout {
     bool flags = false, touched = false, cas = false;
   };
+  // Bytes that a record takes.
   static std::size_t bytes_for(std::size_t key_size, std::size_t inline_size, layout fields,
                                bool large) noexcept {
     const std::size_t bytes = sizeof(record) + (fields.flags ? 4 : 0) + (fields.touched ? 8 : 0) +
@@ -57,7 +58,6 @@ struct record {
   }
   bool is_gap() const noexcept { return key_size == 0; }
   bool has_cas() const noexcept { return (marks & mark::own_cas) != 0; }
-  // Its optional fields, but for the large value.
   layout fields() const noexcept { return {has_flags != 0, has_touched != 0, has_cas()}; }
   item_kind kind() const noexcept { return tombstone ? item_kind::tombstone : item_kind::value; }
   version stored() const noexcept { return version(std::uint64_t{stored_high} << 32 | stored_low); }

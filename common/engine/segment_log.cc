@@ -26,8 +26,6 @@ constexpr std::size_t segments_per_shard = 256;
 constexpr std::size_t segment_bytes_min = std::size_t{16} << 10;
 constexpr std::size_t segment_bytes_max = std::size_t{1} << 20;
 static_assert(segment_bytes_min > 3 * record_bytes_max);
-// From this size on 2 MiB more or less do not matter, and fewer TLB misses do.
-constexpr std::size_t huge_pages_from = std::size_t{256} << 20;
 
 unsigned segment_shift(std::size_t memory_bytes) {
   const std::size_t bytes = std::clamp(std::bit_floor(memory_bytes / segments_per_shard),

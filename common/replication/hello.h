@@ -13,7 +13,8 @@
 
 namespace tandem::replication {
 
-constexpr std::uint16_t protocol_version = 1;  // the only one there is
+// 1 had no CAS uniques of items' own in its records.
+constexpr std::uint16_t protocol_version = 2;
 
 struct hello {
   std::uint16_t protocol_min = protocol_version;

@@ -29,8 +29,16 @@ struct block {
   std::size_t size() const { return (large ? large->size() : 0) + bytes.size(); }
 };
 
-// What came of a storage command.
-enum class storing : std::uint8_t { stored, not_stored, exists, not_found, too_large, no_room };
+// What came of a storage command. `joins`: nothing yet, the value is to be made first (join_ahead).
+enum class storing : std::uint8_t {
+  stored,
+  not_stored,
+  exists,
+  not_found,
+  too_large,
+  no_room,
+  joins
+};
 struct outcome {
   storing what = storing::stored;
   std::uint64_t cas_unique = 0;  // when stored
@@ -122,11 +130,12 @@ void write_joined(engine::large_value& to, const block& old, const block& added,
   write_at(to, middle, at_end ? added : old);
 }
 
-// What append or prepend will store, made before the lock is taken for good, and the version of the
-// item it was made from. Copying a large value, and evicting what is in its way, takes long.
+// What append or prepend will store, made without holding the lock, and the version of the item it
+// was made from: copying a large value, and evicting what is in its way, takes long. Null: there is
+// no room, or the item is gone.
 struct joined_ahead {
-  version from;
-  large_ref value;
+  version from = {};
+  large_ref value = {};
 };
 constexpr std::size_t join_ahead_min = std::size_t{64} << 10;
 
@@ -137,7 +146,7 @@ joined_ahead join_ahead(execution& with, const hashed_key& key, const block& add
   {
     auto shard = with.data.lock(key, with.now);
     const auto item = shard.find(key, false);
-    if (!item || item->value_size() + added.size() < join_ahead_min) return {};
+    if (!item) return {};
     size = item->value_size() + added.size();
     joined.from = item->meta.stored;
     old.emplace(*item);
@@ -195,7 +204,7 @@ outcome store_new(execution& with, store::locked& shard, const hashed_key& key, 
 }
 
 outcome store_joined(execution& with, store::locked& shard, const hashed_key& key, const request& r,
-                     const block& value, const joined_ahead& ahead) {
+                     const block& value, const joined_ahead* ahead) {
   const bool at_end = condition_of(r) == verb::append;
   attributes a = attributes_of(with, r);
   const auto item = shard.find(key, false);
@@ -209,9 +218,10 @@ outcome store_joined(execution& with, store::locked& shard, const hashed_key& ke
   a.exptime = item->meta.exptime;
   a.marks |= item->meta.marks & engine::mark::binary_key;
   const std::size_t size = item->value_size() + value.size();
-  const bool unchanged = ahead.value && item->meta.stored == ahead.from;
-  const auto stored =
-      unchanged ? put(shard, key, a, {{}, ahead.value}) : join(shard, key, *item, a, value, at_end);
+  if (ahead == nullptr && size >= join_ahead_min) return {storing::joins};
+  const bool unchanged = ahead != nullptr && ahead->value && item->meta.stored == ahead->from;
+  const auto stored = unchanged ? put(shard, key, a, {{}, ahead->value})
+                                : join(shard, key, *item, a, value, at_end);
   if (stored.status != store_status::stored) return {storing::not_stored};
   with.mutated = true;
   return {storing::stored, stored.cas_unique, size};
@@ -240,7 +250,7 @@ outcome compare_and_store(execution& with, store::locked& shard, const hashed_ke
 }
 
 outcome store_if_allowed(execution& with, store::locked& shard, const hashed_key& key,
-                         const command& r, const block& value, const joined_ahead& ahead) {
+                         const command& r, const block& value, const joined_ahead* ahead) {
   switch (condition_of(r)) {
     case verb::set:
       break;
@@ -280,6 +290,8 @@ words words_for(storing what) {
       return {reply::too_large, {}};
     case storing::no_room:
       return {reply::no_room, {}};
+    case storing::joins:
+      break;
   }
   CHECK(!"an outcome");
 }
@@ -298,24 +310,29 @@ void answer_meta(execution& with, const request& r, const hashed_key& key, const
   with.out.commit(static_cast<std::size_t>(line.end() - start));
 }
 
+// Under the lock. `ahead` null: a large join is not made yet.
+outcome store_once(execution& with, const command& r, const hashed_key& key, const block& value,
+                   const joined_ahead* ahead) {
+  auto shard = with.data.lock(key, with.now);
+  if (ahead == nullptr) note_fetch(with, shard, key);
+  const outcome result = store_if_allowed(with, shard, key, r, value, ahead);
+  if (result.what != storing::joins)
+    note_store(with, shard, key, command_name(condition_of(r)), words_for(result.what).classic,
+               r.value_bytes);
+  return result;
+}
+
 void store_and_answer(execution& with, const command& r, const block& value) {
   const command_key key(r);
   const bool is_meta = r.what == verb::meta_set;
   with.counts.cmd_set.add();
   if (!is_meta && with.host.prefixes().enabled()) with.host.prefixes().record_set(r.key);
-  const verb condition = condition_of(r);
-  joined_ahead ahead;
-  if (condition == verb::append || condition == verb::prepend)
-    ahead = join_ahead(with, key, value, condition == verb::append);
-  outcome result;
-  words told;
-  {
-    auto shard = with.data.lock(key, with.now);
-    note_fetch(with, shard, key);
-    result = store_if_allowed(with, shard, key, r, value, ahead);
-    told = words_for(result.what);
-    note_store(with, shard, key, command_name(condition), told.classic, r.value_bytes);
+  outcome result = store_once(with, r, key, value, nullptr);
+  if (result.what == storing::joins) {
+    const joined_ahead ahead = join_ahead(with, key, value, condition_of(r) == verb::append);
+    result = store_once(with, r, key, value, &ahead);
   }
+  const words told = words_for(result.what);
   if (!is_meta || told.meta.empty()) return with.answer(r, told.classic);
   if (result.what == storing::stored && r.meta.has('q')) return;
   if (result.size == 0) result.size = r.value_bytes;  // what was stored has no tail any more

@@ -1,5 +1,6 @@
 // set add replace append prepend cas ms: what happens with a data block. The condition is checked
-// and the value stored under one lock of the key's shard. One thread at a time.
+// and the value stored under one lock of the key's shard; a large value that append or prepend
+// makes is made before that, from a state that must still be there. One thread at a time.
 #pragma once
 
 #include <string_view>

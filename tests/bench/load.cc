@@ -11,10 +11,6 @@
 // --fill sets every key once, in order. A digest reads every key with `gets` and prints items,
 // misses and a hash over keys, flags, values and CAS uniques: equal contents, equal digests.
 // Exit status: 0 no error, 1 errors, 2 usage or no connection.
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -36,69 +32,16 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/bench/load_digest.h"
+
 namespace {
 
+using namespace tandem::bench::loader;  // NOLINT(google-build-using-namespace)
 using steady = std::chrono::steady_clock;
-
-struct arguments {
-  std::string host = "127.0.0.1";
-  std::uint16_t port = 11211;
-  unsigned connections = 50;
-  unsigned pipeline = 1;
-  double set_ratio = 1.0;
-  std::uint64_t keys = 100000;
-  std::size_t value_size = 100;
-  std::uint64_t count = 0;  // requests; 0: no end by count
-  double duration = 0;      // seconds; 0: no end by time
-  double rate = 0;          // requests per second over all connections; 0: as fast as it goes
-  std::uint64_t seed = 1;
-  bool fill = false;
-  bool digest = false;
-  std::string dump;
-};
 
 volatile std::sig_atomic_t stopped = 0;
 void on_signal(int) {
   stopped = 1;
-}
-
-// ---- keys and values -------------------------------------------------------------------------
-
-std::string key_name(std::uint64_t index) {
-  return "load:" + std::to_string(index);
-}
-
-unsigned key_flags(std::uint64_t index) {
-  return static_cast<unsigned>(index % 65536);
-}
-
-// A value is a stamp of 16 hexadecimal digits, then one letter that stamp and key determine.
-constexpr std::size_t stamp_size = 16;
-
-char fill_letter(std::uint64_t index, std::uint64_t stamp) {
-  return static_cast<char>('a' + (index + stamp) % 26);
-}
-
-void append_value(std::string& out, std::uint64_t index, std::uint64_t stamp, std::size_t size) {
-  const std::size_t end = out.size() + size;
-  if (size > stamp_size) {
-    std::array<char, stamp_size + 1> digits{};
-    std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(stamp));
-    out.append(digits.data(), stamp_size);
-  } else {
-    stamp = 0;
-  }
-  out.append(end - out.size(), fill_letter(index, stamp));
-}
-
-bool value_is_ours(std::string_view value, std::uint64_t index) {
-  std::uint64_t stamp = 0;
-  if (value.size() > stamp_size) {
-    const char* const end = value.data() + stamp_size;
-    if (std::from_chars(value.data(), end, stamp, 16).ptr != end) return false;
-    value.remove_prefix(stamp_size);
-  }
-  return value.find_first_not_of(fill_letter(index, stamp)) == std::string_view::npos;
 }
 
 // ---- figures ---------------------------------------------------------------------------------
@@ -148,28 +91,6 @@ struct figures {
 };
 
 // ---- connections -----------------------------------------------------------------------------
-
-[[noreturn]] void give_up(const std::string& what) {
-  std::fprintf(stderr, "tandem_load: %s: %s\n", what.c_str(), std::strerror(errno));
-  std::exit(2);
-}
-
-int connect_to(const arguments& given) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(given.port);
-  if (::inet_pton(AF_INET, given.host.c_str(), &address.sin_addr) != 1) {
-    errno = EINVAL;
-    give_up("--host wants an IPv4 address");
-  }
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const auto* const generic = reinterpret_cast<const sockaddr*>(&address);
-  if (fd < 0 || ::connect(fd, generic, sizeof address) != 0) give_up("connect");
-  const int on = 1;
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  ::fcntl(fd, F_SETFL, O_NONBLOCK);
-  return fd;
-}
 
 struct request {
   std::uint64_t key;
@@ -384,104 +305,6 @@ class load {
   std::uint64_t budget_ = 0;
   steady::time_point start_;
   figures figures_;
-};
-
-// ---- digest ----------------------------------------------------------------------------------
-
-std::uint64_t fnv1a(std::string_view bytes, std::uint64_t hash = 0xcbf29ce484222325ULL) {
-  for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-  return hash;
-}
-
-// Reads every key, a hundred to a command, over one blocking connection.
-class digest {
- public:
-  explicit digest(const arguments& given) : given_(given), fd_(connect_to(given)) {
-    ::fcntl(fd_, F_SETFL, 0);
-    if (!given.dump.empty()) dump_ = std::fopen(given.dump.c_str(), "w");
-  }
-  ~digest() {
-    ::close(fd_);
-    if (dump_ != nullptr) std::fclose(dump_);
-  }
-  digest(const digest&) = delete;
-  digest& operator=(const digest&) = delete;
-
-  void run() {
-    constexpr std::uint64_t step = 100;
-    for (std::uint64_t first = 0; first < given_.keys; first += step) {
-      std::string command = "gets";
-      const std::uint64_t last = std::min(first + step, given_.keys);
-      for (std::uint64_t key = first; key < last; ++key) command += ' ' + key_name(key);
-      command += "\r\n";
-      if (::send(fd_, command.data(), command.size(), MSG_NOSIGNAL) !=
-          static_cast<ssize_t>(command.size())) {
-        give_up("send");
-      }
-      read_values();
-    }
-    std::printf("items=%llu misses=%llu digest=%016llx\n", static_cast<unsigned long long>(items_),
-                static_cast<unsigned long long>(given_.keys - items_),
-                static_cast<unsigned long long>(hash_));
-  }
-
- private:
-  void read_values() {
-    for (std::string line = read_line(); line != "END"; line = read_line()) {
-      if (!line.starts_with("VALUE ")) {
-        errno = EPROTO;
-        give_up("gets answered: " + line);
-      }
-      // VALUE key flags bytes cas
-      const std::size_t cas_at = line.rfind(' ');
-      const std::size_t size_at = line.rfind(' ', cas_at - 1);
-      const std::size_t size = std::strtoull(line.c_str() + size_at + 1, nullptr, 10);
-      const std::string value = read_bytes(size + 2);
-      const std::uint64_t hash = fnv1a(value, fnv1a(line));
-      if (dump_ != nullptr) {
-        std::fprintf(dump_, "%s %016llx\n", line.c_str() + 6,
-                     static_cast<unsigned long long>(hash));
-      }
-      hash_ = fnv1a(std::to_string(hash), hash_);
-      ++items_;
-    }
-  }
-
-  void receive() {
-    std::array<char, 65536> buffer;
-    const ssize_t got = ::recv(fd_, buffer.data(), buffer.size(), 0);
-    if (got <= 0) give_up("receive");
-    in_.erase(0, parsed_);
-    parsed_ = 0;
-    in_.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-
-  std::string read_line() {
-    for (;;) {
-      const std::size_t end = in_.find("\r\n", parsed_);
-      if (end != std::string::npos) {
-        std::string line = in_.substr(parsed_, end - parsed_);
-        parsed_ = end + 2;
-        return line;
-      }
-      receive();
-    }
-  }
-
-  std::string read_bytes(std::size_t count) {
-    while (in_.size() - parsed_ < count) receive();
-    std::string bytes = in_.substr(parsed_, count);
-    parsed_ += count;
-    return bytes;
-  }
-
-  const arguments& given_;
-  int fd_;
-  std::FILE* dump_ = nullptr;
-  std::string in_;
-  std::size_t parsed_ = 0;
-  std::uint64_t items_ = 0;
-  std::uint64_t hash_ = fnv1a("");
 };
 
 // ---- command line ----------------------------------------------------------------------------

@@ -185,3 +185,32 @@ TEST_CASE("a raised limit is used") {
   REQUIRE(fill() > before * 19 / 10);
   REQUIRE(s.used_bytes() <= 8 << 20);
 }
+
+TEST_CASE("a lowered limit is come to in steps, and the shard goes on in it") {
+  shard s({.memory_bytes = 16 << 20});
+  for (std::uint64_t n = 1; n <= 100'000; ++n)
+    REQUIRE(put(s, key_of(n), std::string(50, 'v'), n) == store_status::stored);
+  unsigned steps = 1;
+  while (!s.set_limit(1 << 20, noon)) {
+    REQUIRE(s.used_bytes() <= s.limits().memory_bytes);
+    REQUIRE(++steps < 1000);
+  }
+  REQUIRE(steps > 20);
+  REQUIRE(s.used_bytes() <= 1 << 20);
+  REQUIRE(s.statistics().items > 500);
+  REQUIRE(s.consistent());
+  for (std::uint64_t n = 1; n <= 10'000; ++n)
+    REQUIRE(put(s, key_of(n), std::string(50, 'v'), 300'000 + n) == store_status::stored);
+  REQUIRE(s.statistics().items > 4000);
+}
+
+TEST_CASE("the owner's bytes count against the limit") {
+  shard s({.memory_bytes = 1 << 20});
+  for (std::uint64_t n = 1; n <= 5000; ++n)
+    REQUIRE(put(s, key_of(n), std::string(200, 'v'), n) == store_status::stored);
+  const auto before = s.statistics().items;
+  s.set_extra_bytes(512 << 10, noon);
+  REQUIRE(s.used_bytes() <= 1 << 20);
+  REQUIRE(s.statistics().items < before * 2 / 3);
+  REQUIRE(s.statistics().items > before / 3);
+}
