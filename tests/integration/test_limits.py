@@ -141,7 +141,7 @@ class Times(PairTest):
         began = time.monotonic()
         eventually(lambda: node.stats()["write_kicks"] == "1", 5, "it is closed")
         self.assertGreater(time.monotonic() - began, 0.2)
-        self.assertTrue(one(node))
+        eventually(lambda: one(node), 5, "it is gone")
         deaf.close()
 
     def test_who_takes_a_byte_now_and_then_is_closed_as_well(self):

@@ -174,7 +174,7 @@ class Tls(PairTest):
                         client.exactly(1)  # an alert may come first
         with self.client(node) as client:
             self.assertEqual(client.stats()["ssl_handshake_errors"], str(len(attempts)))
-            self.assertEqual(client.stats()["curr_connections"], "1")
+            eventually(lambda: client.stats()["curr_connections"] == "1", 5, "they are gone")
 
     def test_garbage_after_the_handshake_is_a_protocol_error(self):
         node = self.start()
