@@ -45,8 +45,9 @@ class Watch(PairTest):
         node = self.node().start()
         watcher = self.watch(node, "fetchers mutations deletions")
         with node.client() as client:
-            fields = [name for name in client.stats("conns") if name.endswith(":addr")]
-            self.assertEqual(len(fields), 3)  # the port, the watcher, this one
+            def connections():
+                return [name for name in client.stats("conns") if name.endswith(":addr")]
+            eventually(lambda: len(connections()) == 3, 5, "the port, the watcher and this one")
             client.set("k", b"abc")
             client.get("k")
             client.command("delete k")
