@@ -42,14 +42,19 @@ shard::~shard() {
   }
 }
 
-// The next record in use of a segment, passing over what is not; null at its end.
+// The next record of a segment, in use or dead; null at its end.
+record* shard::next_slot(sweep& at) const noexcept {
+  if (at.offset >= log_[at.segment].used) return nullptr;
+  record* const r = log_.record_at(at.segment, at.offset);
+  at.offset += static_cast<std::uint32_t>(r->bytes());
+  return r;
+}
+
+// The next record in use, passing over what is not; null at the segment's end.
 record* shard::next_record(sweep& at) const noexcept {
-  while (at.offset < log_[at.segment].used) {
-    record* const r = log_.record_at(at.segment, at.offset);
-    at.offset += static_cast<std::uint32_t>(r->bytes());
-    if (!r->dead) return r;
-  }
-  return nullptr;
+  record* r = next_slot(at);
+  while (r != nullptr && r->dead) r = next_slot(at);
+  return r;
 }
 
 // --- reading -------------------------------------------------------------------------------

@@ -252,6 +252,7 @@ class shard {
   std::size_t reclaim_due(unsigned budget, instant now);
   void plan_expiry(std::uint32_t number, std::uint32_t now) noexcept;
   void note_expiry(const record& r, std::uint32_t now) noexcept;
+  record* next_slot(sweep& at) const noexcept;
   record* next_record(sweep& at) const noexcept;
 
   shard_limits limits_;

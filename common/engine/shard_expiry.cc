@@ -48,14 +48,14 @@ std::size_t shard::reclaim_due(unsigned budget, instant now) {
   const std::uint32_t number = expiring_.segment;
   std::size_t seen = 1;
   for (unsigned n = 0; n < budget && expiring_.segment != no_segment; ++n) {
-    record* const r = next_record(expiring_);
+    record* const r = next_slot(expiring_);
     if (r == nullptr) {
       expiring_ = {};
       plan_expiry(number, seconds);
       break;
     }
     seen += r->bytes();
-    if (is_dead(*r, now)) reclaim(hash_key(r->key()), r, now);
+    if (!r->dead && is_dead(*r, now)) reclaim(hash_key(r->key()), r, now);
   }
   return seen;
 }

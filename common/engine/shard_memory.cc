@@ -117,11 +117,12 @@ void shard::drop_confirmed(unsigned budget, version confirmed) noexcept {
     remove(hash_key(r->key()), r, false);
   }
   for (unsigned n = 0; n < budget && log_.log(tombstone_log).items != 0; ++n) {
-    if (confirming_.segment == no_segment) confirming_ = {log_.log(tombstone_log).oldest, 0};
-    record* r = next_record(confirming_);
+    const segment_log::log_state& log = log_.log(tombstone_log);
+    if (confirming_.segment == no_segment) confirming_ = {log.oldest, log.scanned};
+    record* r = next_slot(confirming_);
     if (r == nullptr)
       confirming_ = {log_[confirming_.segment].newer, 0};
-    else if (r->stored() <= confirmed)
+    else if (!r->dead && r->stored() <= confirmed)
       remove(hash_key(r->key()), r, false);
   }
 }

@@ -19,7 +19,8 @@
 //
 //   fill       items of 100 bytes, a quarter more than fit: index splits, then eviction
 //   overwrite  +-50 % sizes, finds, touches, deletes: compaction, tombstones
-//   large      4 KB to 1 MB, in steps and at once, some held by readers; small ones after
+//   large      4 KB to 1 MB in steps, to 64 KB at once (as much as the server copies under a lock),
+//              some held by readers; small ones after
 //   readall    all found three times (the last is timed), then new ones: eviction spares those
 //   storm      a tenth expires in one second; housekeeping until it is reclaimed
 //   flush      all is flushed, half the shards reclaimed by housekeeping; all refilled
@@ -28,6 +29,7 @@
 // Exit status: 0, 1 a call took longer than 1 ms, 2 usage.
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <cinttypes>
 #include <cmath>
@@ -83,6 +85,7 @@ class workload {
 
  private:
   static constexpr std::size_t value_size = 100;
+  static constexpr std::size_t copied_max = std::size_t{64} << 10;
   static constexpr std::uint64_t large_ids = std::uint64_t{1} << 40;  // where their ids begin
   static constexpr std::uint64_t tiny_ids = std::uint64_t{1} << 41;
 
@@ -132,7 +135,7 @@ class workload {
       if (n % 2 == 0)
         shards_.store_in_steps(key.view(), size);
       else
-        shards_.store(call::copy_large, key.view(), values_.make(id, size));
+        shards_.store(call::copy_large, key.view(), values_.make(id, std::min(size, copied_max)));
       readers.push_back(shards_.find(key_name(large_ids + random_.below(count)).view()));
       if (readers.size() > 64) readers.pop_front();
       store_new(10);
