@@ -81,6 +81,12 @@ class segment_log {
     return static_cast<std::uint32_t>(
         static_cast<std::size_t>(reinterpret_cast<const char*>(r) - region_.base()) >> shift_);
   }
+  // Where in its segment it lies.
+  std::uint32_t offset_of(const record* r) const noexcept {
+    return static_cast<std::uint32_t>(
+        static_cast<std::size_t>(reinterpret_cast<const char*>(r) - region_.base()) &
+        (segment_bytes() - 1));
+  }
   // The record at `offset` < used of a segment.
   record* record_at(std::uint32_t number, std::uint32_t offset) const noexcept {
     return reinterpret_cast<record*>(region_.base() + (std::size_t{number} << shift_) + offset);

@@ -245,6 +245,11 @@ bool shard::overwrite(record* old, record::layout fields, std::size_t bytes, std
   old->frequency = frequency & 3U;
   if (room > bytes)
     reinterpret_cast<record*>(reinterpret_cast<char*>(old) + bytes)->make_gap(room - bytes);
+  // A sweep that stands at a gap which is none any more. (What other sweeps have passed is dead.)
+  const std::uint32_t begin = log_.offset_of(old), end = begin + static_cast<std::uint32_t>(room);
+  if (expiring_.segment == log_.segment_of(old) && expiring_.offset > begin &&
+      expiring_.offset < end)
+    expiring_.offset = end;
   log_.add(*old);
   note_expiry(*old, unix_seconds(now.wall));
   return true;

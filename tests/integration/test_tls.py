@@ -77,8 +77,11 @@ class Tls(PairTest):
         node.start(peer=peer, wait=False)
         if port is None:
             port, context = node.port, context or self.context()
-        eventually(lambda: (TlsClient(port, context) if context else Client(HOST, port)).close()
-                   or True, 10, lambda: f"it serves: {node.log()}")
+
+        def serves():  # an answer, for a client's handshake ends before the node's does
+            with (TlsClient(port, context) if context else Client(HOST, port)) as client:
+                return client.command("version")
+        eventually(serves, 10, lambda: f"it serves: {node.log()}")
         return node
 
     def client(self, node, **options):

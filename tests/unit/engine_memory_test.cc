@@ -186,6 +186,24 @@ TEST_CASE("a raised limit is used") {
   REQUIRE(s.used_bytes() <= 8 << 20);
 }
 
+TEST_CASE("an overwrite under a sweep for the expired does not put it out of step") {
+  shard s({.memory_bytes = 4 << 20});
+  const std::uint32_t soon = unix_seconds(noon.wall) + 10;
+  REQUIRE(put(s, "first", std::string(100, 'a'), 1) == store_status::stored);
+  for (std::uint64_t n = 2; n < 50; ++n)
+    REQUIRE(put(s, key_of(n), std::string(100, 'e'), n, soon) == store_status::stored);
+  REQUIRE(put(s, "first", std::string(60, 'b'), 100) == store_status::stored);
+  // Its segment is due; a step of one record ends behind the first, at the gap that it left.
+  const instant later{noon.wall + std::chrono::seconds(20), {}};
+  REQUIRE(s.housekeep(1, later, {}));
+  REQUIRE(s.statistics().reclaimed == 0);
+  REQUIRE(put(s, "first", std::string(100, 'c'), 101, 0, later) == store_status::stored);
+  while (s.housekeep(1, later, {})) continue;
+  REQUIRE(s.statistics().reclaimed == 48);
+  REQUIRE(hit(s, "first", later));
+  REQUIRE(s.consistent());
+}
+
 TEST_CASE("a lowered limit is come to in steps, and the shard goes on in it") {
   shard s({.memory_bytes = 16 << 20});
   for (std::uint64_t n = 1; n <= 100'000; ++n)
