@@ -52,7 +52,7 @@ void region::release(std::size_t offset, std::size_t bytes) noexcept {
 }
 
 std::size_t region::backing(std::size_t bytes) const noexcept {
-  return round_up(bytes, huge_pages_ ? huge_page_bytes : page_bytes);
+  return round_up(bytes, step_bytes());
 }
 
 }  // namespace tandem::engine

@@ -35,6 +35,8 @@ class region {
   void release(std::size_t offset, std::size_t bytes) noexcept;
   // Bytes of memory that a frontier at `bytes` may have taken.
   std::size_t backing(std::size_t bytes) const noexcept;
+  // The kernel may take so many bytes of memory at a time.
+  std::size_t step_bytes() const noexcept { return huge_pages_ ? huge_page_bytes : page_bytes; }
 
  private:
   char* base_ = nullptr;

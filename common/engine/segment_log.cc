@@ -38,7 +38,8 @@ unsigned segment_shift(std::size_t memory_bytes) {
 segment_log::segment_log(std::size_t memory_bytes)
     : shift_(segment_shift(memory_bytes)),
       region_(std::clamp(limit_growth_max * memory_bytes, region_bytes_min, region_bytes_max),
-              memory_bytes >= huge_pages_from) {
+              memory_bytes >= huge_pages_from),
+      step_(std::max<std::size_t>(region_.step_bytes() >> shift_, 1)) {
   const std::size_t slots = (memory_bytes >> shift_) + log_count;
   segments_.reserve(slots);
   free_.reserve(slots);
@@ -72,18 +73,21 @@ std::uint32_t segment_log::take_slot() noexcept {
     slots->pop_back();
     return number;
   }
-  if (!region_.commit((segments_.size() + 1) << shift_)) return no_segment;
+  const std::uint32_t first = segment_count();
+  if (!region_.commit((std::size_t{first} + step_) << shift_)) return no_segment;
   try {
-    segments_.emplace_back();
+    segments_.resize(first + step_);
     // So that a segment can always be freed.
     free_.reserve(segments_.capacity());
     cold_.reserve(segments_.capacity());
   } catch (const std::bad_alloc&) {
     if (free_.capacity() < segments_.size() || cold_.capacity() < segments_.size())
-      segments_.pop_back();
+      segments_.resize(first);
     return no_segment;
   }
-  return segment_count() - 1;
+  for (std::uint32_t number = segment_count() - 1; number > first; --number)
+    free_.push_back(number);
+  return first;
 }
 
 bool segment_log::open(log_id log, std::uint32_t stores, std::uint32_t now) noexcept {
@@ -208,13 +212,17 @@ bool segment_log::release_one() noexcept {
 
 std::size_t segment_log::growth() const noexcept {
   if (!free_.empty()) return 0;
-  if (!cold_.empty()) return segment_bytes();
-  const std::size_t slots = segments_.size();
-  return region_.backing((slots + 1) << shift_) - region_.backing(slots << shift_);
+  return cold_.empty() ? step_ << shift_ : segment_bytes();
+}
+
+std::size_t segment_log::openable_bytes(std::size_t memory) const noexcept {
+  const std::size_t again = std::min(free_.size() + cold_.size(), memory >> shift_) << shift_;
+  const std::size_t fresh = memory - again;
+  return again + fresh - fresh % (step_ << shift_);
 }
 
 std::size_t segment_log::bytes() const noexcept {
-  return region_.backing(segments_.size() << shift_) - (cold_.size() << shift_) + book_bytes();
+  return ((segments_.size() - cold_.size()) << shift_) + book_bytes();
 }
 
 std::size_t segment_log::book_bytes() const noexcept {

@@ -129,6 +129,8 @@ class segment_log {
   bool release_one() noexcept;
   // Bytes of memory that opening a segment takes; 0 if one is free.
   std::size_t growth() const noexcept;
+  // Bytes of the segments that could be opened with `memory` bytes, which free ones are part of.
+  std::size_t openable_bytes(std::size_t memory) const noexcept;
   // Bytes of memory taken: segments in use, free ones that are still memory, the books.
   std::size_t bytes() const noexcept;
   std::size_t book_bytes() const noexcept;
@@ -153,6 +155,7 @@ class segment_log {
 
   unsigned shift_;  // segment_bytes() is 1 << shift_
   region region_;
+  std::size_t step_;  // slots that are taken at once: as many as one step of the region holds
   std::vector<segment> segments_;    // of every slot that was ever used
   std::vector<std::uint32_t> free_;  // slots that are memory and in no log
   std::vector<std::uint32_t> cold_;  // slots given back to the kernel

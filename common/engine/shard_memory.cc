@@ -191,14 +191,13 @@ void shard::settle(instant now) {
   (void)make_room(need::index, 0, now);
 }
 
-// Memory under the limit that segments, or pages, could be made of at once; in whole segments.
+// Memory that segments, or pages, could be made of at once without freeing any; whole segments.
 std::size_t shard::ready_bytes() const noexcept {
   const std::size_t warm = large_->warm_bytes();
   const std::size_t free = log_.free_segments() * log_.segment_bytes() +
                            (warm > log_.segment_bytes() ? warm : 0);  // as make_room() has it
   const std::size_t kept = used_bytes() - free + held_back();
-  const std::size_t ready = limits_.memory_bytes - std::min(limits_.memory_bytes, kept);
-  return ready - ready % log_.segment_bytes();
+  return log_.openable_bytes(limits_.memory_bytes - std::min(limits_.memory_bytes, kept));
 }
 
 // A log whose open segment is filled by half is to have half of its next one ready: frees some if
