@@ -176,6 +176,8 @@ constexpr std::array table = {
          "memory for everything, in MiB or with a unit (64, 2g)", "cache.memory", set_memory},
     flag{"-M,--disable-evictions", "", none, cache, "refuse stores when full instead of evicting",
          "cache.evict", turn_off},
+    flag{"-C,--disable-cas", "", none, cache, "give no CAS uniques: all are 0", "cache.cas",
+         turn_off},
     flag{"-I,--max-item-size", "SIZE", required, cache,
          "largest item, in bytes or with a unit (1024k, 5m)", "cache.item_size_max", set_item_size},
     flag{"-k,--lock-memory", "", none, cache, "lock all memory against swapping",
@@ -222,8 +224,6 @@ constexpr std::array table = {
     flag{"-D", "CHAR", required, "", "there are no statistics by prefix", "", ignore},
     flag{"-e,--memory-file", "FILE", required, "", "the cache is refilled by the peer", "", ignore},
     flag{"-N,--napi-ids", "N", required, "", "threads are not bound to network queues", "", ignore},
-    flag{"-C,--disable-cas", "", none, "", "replication needs CAS tokens: they stay on", "",
-         ignore},
 
     flag{"-S,--enable-sasl", "", none, "", "it belongs to the binary protocol: use -Y", "", refuse},
 };

@@ -80,6 +80,7 @@ struct cache_options {
   std::size_t memory_bytes = std::size_t{64} << 20;  // -m (MiB); 1 MiB..16 TiB; everything counts
   std::size_t item_size_max = std::size_t{1} << 20;  // -I; 1 KiB..1 GiB
   bool evict = true;                                 // -M: false, a full cache refuses stores
+  bool cas = true;                                   // -C: false, every CAS unique is 0
   friend bool operator==(const cache_options&, const cache_options&) = default;
 };
 

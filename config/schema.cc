@@ -74,6 +74,13 @@ constexpr std::array node_keys = {
          .description = "Make room by evicting items when the memory is full. With false a store "
                         "is answered 'SERVER_ERROR out of memory' instead, here and for what the "
                         "peer sends, so that a full node can fall behind its peer."}),
+    in_cache<&C::cas>(
+        {.name = "cas",
+         .type = kind::boolean,
+         .example = "true",
+         .description = "Give every item that is stored a CAS unique. With false it is 0 for all, "
+                        "as memcached's -C has it, and cas guards against nothing; unlike there "
+                        "it costs 8 bytes an item."}),
 
     in_workers<&W::threads>(
         {.name = "threads",

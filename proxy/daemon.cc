@@ -47,6 +47,7 @@ service::store_options store_options_of(const config::options& options, std::siz
       service::shard_count_for(thread_count(options), to.memory_bytes, options.cache.item_size_max);
   to.item_size_max = options.cache.item_size_max;
   to.evict = options.cache.evict;
+  to.cas = options.cache.cas;
   to.journal_bytes = journal;
   to.node_id = options.replication.node_id.value_or(0);
   return to;

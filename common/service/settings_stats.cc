@@ -36,7 +36,7 @@ std::vector<stat_row> first_rows(execution& with, const process_facts& facts) {
       {"stat_key_prefix", std::string(1, prefix_statistics::delimiter)},
       {"detail_enabled", yes_no(with.host.prefixes().enabled())},
       {"reqs_per_event", "0"},
-      {"cas_enabled", "yes"},
+      {"cas_enabled", yes_no(with.data.gives_cas())},
       {"tcp_backlog", "0"},
       {"binding_protocol", "ascii"},
       {"auth_enabled_sasl", "no"},

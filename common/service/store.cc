@@ -57,6 +57,7 @@ void store::locked::journal(const hashed_key& k, version v) {
 item_meta store::locked::new_meta(std::uint32_t flags, std::uint32_t exptime, std::uint8_t marks,
                                   own_cas cas) {
   item_meta meta{.stored = issue(), .flags = flags, .exptime = exptime};
+  if (!owner_.options_.cas) cas = 0;
   meta.marks = static_cast<std::uint8_t>(marks & ~engine::mark::own_cas);
   if (cas) {
     meta.marks |= engine::mark::own_cas;

@@ -29,6 +29,7 @@ struct store_options {
   std::size_t memory_bytes = std::size_t{64} << 20;  // of everything: items, index, journals, ...
   std::size_t item_size_max = std::size_t{1} << 20;
   bool evict = true;
+  bool cas = true;  // false: every CAS unique is 0, and takes 8 bytes
   std::size_t journal_bytes = std::size_t{4} << 20;  // of all shards' journals; inside memory_bytes
   unsigned node_id = 0;
 };
@@ -175,6 +176,7 @@ class store final : public replication::data_port {
   std::size_t segment_bytes() const noexcept { return partitions_.front()->items.segment_bytes(); }
   std::size_t item_size_max() const noexcept { return options_.item_size_max; }
   bool evicts() const noexcept { return options_.evict; }
+  bool gives_cas() const noexcept { return options_.cas; }
   // Calls `visit` for the visible values at the cursor's position of a shard, under its lock, and
   // advances it past about `budget` items. `visit` must not call the store. What exists from the
   // walk's start to its end is seen at least once.

@@ -124,14 +124,14 @@ class CommandLine(PairTest):
             "-B", "ascii", "-C", "-W", "-X", "-A", "-f", "1.25", "-n", "48", "-L", "-D", ":", "-e",
             "/tmp/none", "-N", "1", "-o", "modern,idle_timeout=600,no_maxconns_fast", "-a", "700"])
         node.start()
-        for flag in ("-C", "-f", "-n", "-L", "-D", "-e", "-N", "-o modern"):
+        for flag in ("-f", "-n", "-L", "-D", "-e", "-N", "-o modern"):
             self.assertIn(f"{flag}: has no effect", node.log(whole=True))
         rows = node.stats("settings")
         expected = {"maxconns": "200", "tcp_backlog": "64", "num_threads": "2",
                     "reqs_per_event": "10", "item_size_max": str(2 << 20), "evictions": "off",
                     "flush_enabled": "no", "dump_enabled": "no", "shutdown_command": "yes",
                     "idle_timeout": "600", "maxconns_fast": "no", "binding_protocol": "ascii",
-                    "cas_enabled": "yes", "udpport": "0"}
+                    "cas_enabled": "no", "udpport": "0"}
         self.assertEqual({name: rows.get(name) for name in expected}, expected)
 
     def test_a_taken_port_is_an_os_error(self):

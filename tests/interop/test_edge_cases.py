@@ -23,11 +23,6 @@ from harness import HOST, SLOWDOWN, PairTest, eventually, main
 
 TABLE = pathlib.Path(__file__).with_name("edge_cases.tsv")
 
-# Groups that the daemon does not offer (yet): delete a line to run them.
-NOT_OFFERED = {
-    "cas off -C",
-}
-
 DEADLINE_SECONDS = 10 * SLOWDOWN
 SILENCE_SECONDS = 0.05
 LONG_ROW = 3000  # bytes; longer ones are not sent byte by byte
@@ -188,7 +183,7 @@ class EdgeCases(PairTest):
         return None if right else f"wanted {wanted_text!r}, got {talk.answer[:300]!r}"
 
     def run_table(self, cuts_of):
-        rows = [row for row in read_table() if row["group"] not in NOT_OFFERED]
+        rows = read_table()
         failures = []
         for flags in dict.fromkeys(row["flags"] for row in rows):
             node = self.node(flags=self.flags_of(flags))

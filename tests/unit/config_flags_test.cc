@@ -160,11 +160,10 @@ TEST_CASE("sizes on the command line follow memcached") {
 }
 
 TEST_CASE("a flag without effect is accepted with a warning") {
-  const command_line c = parse("-f 1.25 -n 48 -L -D : -e /f -N 2 -C -o modern,hashpower=20");
+  const command_line c = parse("-f 1.25 -n 48 -L -D : -e /f -N 2 -o modern,hashpower=20");
   REQUIRE(c.opts == options{});
-  REQUIRE(c.warnings.size() == 9);
+  REQUIRE(c.warnings.size() == 8);
   for (const char* warning : {"-f: has no effect (there are no slab classes to grow)",
-                              "-C: has no effect (replication needs CAS tokens: they stay on)",
                               "-o modern: has no effect", "-o hashpower: has no effect"})
     REQUIRE(std::count(c.warnings.begin(), c.warnings.end(), warning) == 1);
 }
