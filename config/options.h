@@ -114,6 +114,13 @@ struct replication_options {
   friend bool operator==(const replication_options&, const replication_options&) = default;
 };
 
+// YAML `control`.
+struct control_options {
+  std::string socket;           // a path; empty: none
+  unsigned socket_mode = 0600;  // octal, 0..0777
+  friend bool operator==(const control_options&, const control_options&) = default;
+};
+
 // YAML `log`.
 struct log_options {
   int verbosity = 0;  // 0..2; -v: 1 (connections, roles in detail), -vv: 2 (commands and frames)
@@ -139,6 +146,7 @@ struct options {
   cache_options cache;
   worker_options workers;
   replication_options replication;
+  control_options control;
   log_options log;
   process_options process;
   friend bool operator==(const options&, const options&) = default;

@@ -28,6 +28,11 @@ constexpr key in_replication(key k) {
   return bind<&options::replication, Member>(k);
 }
 template <auto Member>
+constexpr key in_control(key k) {
+  k.section = "control";
+  return bind<&options::control, Member>(k);
+}
+template <auto Member>
 constexpr key in_log(key k) {
   k.section = "log";
   return bind<&options::log, Member>(k);
@@ -44,6 +49,7 @@ constexpr std::int64_t second = 1000, minute = 60 * second, hour = 60 * minute;
 using C = cache_options;
 using W = worker_options;
 using R = replication_options;
+using O = control_options;
 using G = log_options;
 using P = process_options;
 
@@ -260,6 +266,24 @@ constexpr std::array node_keys = {
              "reaches the replication port can then read, change and delete everything. Only on a "
              "network that is closed by other means."}),
 
+    in_control<&O::socket>(
+        {.name = "socket",
+         .type = kind::string,
+         .max = 107,
+         .example = "/run/memtandem/control.sock",
+         .description =
+             "The UNIX socket for operators' commands: a line in (as 'status', 'switchover', "
+             "'help'), lines of text and a closing 'OK' or 'ERROR reason' out. A socket that a "
+             "crash left behind is replaced. Empty: none."}),
+    in_control<&O::socket_mode>(
+        {.name = "socket_mode",
+         .type = kind::octal,
+         .min = 0,
+         .max = 0777,
+         .example = "0660",
+         .description = "The permissions of control.socket. Whoever may write to it can move the "
+                        "mastership about and take this node out of service."}),
+
     in_log<&G::verbosity>(
         {.name = "verbosity",
          .type = kind::integer,
@@ -329,6 +353,7 @@ constexpr std::array section_table = {
     section{"cache", "What is kept, and how much of it."},
     section{"workers", "The threads that serve clients."},
     section{"replication", "The twin: the link to the other node."},
+    section{"control", "How operators speak to the running node."},
     section{"log", "What is logged, and where to."},
     section{"process", "The process itself."},
 };

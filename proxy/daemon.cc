@@ -92,11 +92,14 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
   }
   listener_ =
       std::make_unique<listener>(context_, options.listen, options.tls.enabled, workers_, counts_);
+  if (!options.control.socket.empty())
+    control_ = std::make_unique<control_port>(context_, options.control);
   if (!options.replication.enabled) return;
   const auto& own = options.replication.listen_addresses;
+  peer_link_owner& self = *this;
   link_ =
       std::make_unique<peer_link>(options.replication, own.empty() ? options.listen.addresses : own,
-                                  trust, run_id_, data_, [this](bool open) { serve(open); });
+                                  trust, run_id_, data_, self);
 }
 
 // The workers call the link; they end first, whatever way this is reached.
@@ -116,6 +119,8 @@ void daemon::run(const std::function<void()>& started) {
   } else {
     serve(true);
   }
+  if (control_)
+    control_->start([this](std::uint64_t id, std::string text) { command(id, std::move(text)); });
   keep_house();
   if (manager_.watchdog_period().count() > 0) beat();
   // Ready once the link has decided what this node is: a master's client port is open by then.
@@ -137,6 +142,21 @@ void daemon::run(const std::function<void()>& started) {
 void daemon::serve(bool open) {
   serving_.store(open, std::memory_order_release);
   asio::post(context_, [this, open] { listener_->serve(open); });
+}
+
+void daemon::give_to(uid_t user, gid_t group) const {
+  listener_->give_to(user, group);
+  if (control_) control_->give_to(user, group);
+}
+
+// An operator's, in the control thread.
+void daemon::command(std::uint64_t id, std::string text) {
+  if (link_) return link_->command(id, std::move(text));
+  control_->answer(id, false, "replication is off");
+}
+
+void daemon::answered(std::uint64_t id, bool ok, std::string text) {
+  control_->answer(id, ok, std::move(text));
 }
 
 void daemon::watch_signals() {
@@ -193,6 +213,7 @@ void daemon::beat() {
 void daemon::stop() {
   manager_.send("STOPPING=1\nSTATUS=stopping");
   serving_.store(false, std::memory_order_release);
+  if (control_) control_->stop();
   listener_->stop();
   for (const auto& each : workers_) each->stop();
   if (!link_) return;

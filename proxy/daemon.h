@@ -23,6 +23,7 @@
 #include "proxy/address.h"
 #include "proxy/asio.h"
 #include "proxy/connection_counts.h"
+#include "proxy/control.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/notify.h"
@@ -33,7 +34,7 @@
 
 namespace tandem::proxy {
 
-class daemon final : public service::server {
+class daemon final : public service::server, private peer_link_owner {
  public:
   // Allocates the store and opens the ports; throws start_error. No thread is running afterwards,
   // so that the caller may still change the process's user.
@@ -44,7 +45,7 @@ class daemon final : public service::server {
   // when everything is closed.
   void run(const std::function<void()>& started);
   // What is the daemon's in the file system, to the user that it becomes. Throws start_error.
-  void give_to(uid_t user, gid_t group) const { listener_->give_to(user, group); }
+  void give_to(uid_t user, gid_t group) const;
   // After run(): see peer_link::looking_up.
   bool looking_up() const noexcept { return link_ && link_->looking_up(); }
 
@@ -67,7 +68,11 @@ class daemon final : public service::server {
   }
 
  private:
-  void serve(bool open);
+  // --- peer_link_owner, in the link's thread ---------------------------------------------------
+  void serve(bool open) override;
+  void answered(std::uint64_t id, bool ok, std::string text) override;
+
+  void command(std::uint64_t id, std::string text);
   void watch_signals();
   void wait_for_signal();
   void hang_up();
@@ -96,7 +101,8 @@ class daemon final : public service::server {
   std::vector<std::unique_ptr<worker>> workers_;
   std::vector<service::worker_statistics*> counters_;
   std::unique_ptr<listener> listener_;
-  std::unique_ptr<peer_link> link_;  // null: replication is off
+  std::unique_ptr<control_port> control_;  // null: there is no control socket
+  std::unique_ptr<peer_link> link_;        // null: replication is off
   loop_watch loops_;
   unsigned house_rounds_ = 0;
   std::string said_status_;

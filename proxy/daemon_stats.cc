@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/replication/status_rows.h"
 #include "proxy/clock.h"
 #include "proxy/daemon.h"
 #include "proxy/log.h"
@@ -17,6 +18,7 @@
 namespace tandem::proxy {
 namespace {
 
+using replication::one_word;
 using service::stat_row;
 
 // What one key takes of a journal at the most, and so what Repcached's -q counts: a key of 250
@@ -29,13 +31,6 @@ double seconds(const timeval& time) {
 
 const char* yes_no(bool value) {
   return value ? "yes" : "no";
-}
-
-// Statistics are split at spaces by those who read them.
-std::string one_word(std::string text) {
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) <= ' ' || c == '\x7f') c = '_';
-  return text.empty() ? "none" : text;
 }
 
 std::string joined(const std::vector<std::string>& texts) {
@@ -125,44 +120,15 @@ std::vector<stat_row> daemon::settings() const {
 std::vector<stat_row> daemon::replication() const {
   if (!link_) return {{"replication", "OFF"}};
   const replication::node_status s = link_->status();
-  const std::string role(to_string(s.role));
   const std::uint64_t journal_entries = journal_bytes_ / journal_entry_bytes;
   std::vector<stat_row> rows = {
-      {"replication", role},
+      {"replication", std::string(to_string(s.role))},
       {"repcached_version", MEMTANDEM_VERSION},
       {"repcached_qi_free",
        std::to_string(journal_entries - std::min(journal_entries, s.lag_records))},
-      {"role", role},
-      {"peer", one_word(s.peer)},
-      {"link", s.linked ? "up" : "down"},
-      {"serving", yes_no(s.serving)},
-      {"peer_in_sync", yes_no(s.peer_in_sync)},
       {"run_id", std::to_string(run_id_)},
-      {"last_disconnect", one_word(s.last_disconnect)},
   };
-  const std::pair<const char*, std::uint64_t> numbers[] = {
-      {"term", s.term},
-      {"node_id", s.node_id},
-      {"lag_records", s.lag_records},
-      {"lag_bytes", s.lag_bytes},
-      {"lag_ms", s.lag_milliseconds},
-      {"sync_shards", s.shards},
-      {"sync_shards_done", s.scanned_shards},
-      {"records_sent", s.records_sent},
-      {"records_received", s.records_received},
-      {"records_applied", s.records_applied},
-      {"bytes_sent", s.bytes_sent},
-      {"bytes_received", s.bytes_received},
-      {"refused_by_floor", s.refused_by_floor},
-      {"refused_no_room", s.refused_no_room},
-      {"full_syncs_sent", s.full_syncs_sent},
-      {"resumes_sent", s.resumes_sent},
-      {"journal_overruns", s.journal_overruns},
-      {"connects", s.connects},
-      {"disconnects", s.disconnects},
-      {"promotions", s.promotions},
-  };
-  for (const auto& [name, value] : numbers) rows.emplace_back(name, std::to_string(value));
+  for (auto& row : replication::status_rows(s)) rows.push_back(std::move(row));
   return rows;
 }
 

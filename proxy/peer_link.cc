@@ -65,11 +65,11 @@ std::optional<config::endpoint> peer_of(const config::replication_options& optio
 
 peer_link::peer_link(const config::replication_options& options,
                      const std::vector<std::string>& addresses, peer_trust trust,
-                     std::uint64_t run_id, service::store& data, std::function<void(bool)> serve)
+                     std::uint64_t run_id, service::store& data, peer_link_owner& owner)
     : options_(options),
       trust_(trust),
       data_(data),
-      serve_(std::move(serve)),
+      owner_(owner),
       port_(context_, addresses, options.listen_port.value_or(options.port)),
       peer_(peer_of(options, port_)),
       node_(std::make_unique<replication::node>(node_options_of(options, peer_, run_id), data,
@@ -116,6 +116,10 @@ void peer_link::wake() {
     told_mutations_ = data_.mutations();
     step(event::mutated{});
   });
+}
+
+void peer_link::command(std::uint64_t id, std::string text) {
+  asio::post(context_, [this, id, said = std::move(text)] { step(event::command{id, said}); });
 }
 
 // --- the loop ----------------------------------------------------------------------------------
@@ -193,7 +197,7 @@ void peer_link::obey(const effect::close& what) {
 }
 
 void peer_link::obey(const effect::serve& what) {
-  serve_(what.open);
+  owner_.serve(what.open);
 }
 
 void peer_link::obey(effect::note& what) {
@@ -205,6 +209,10 @@ void peer_link::obey(effect::note& what) {
     watchers->publish(service::watch::replication, now().wall, line.view());
   }
   log_note(what.severity, std::move(what.text));
+}
+
+void peer_link::obey(effect::answer& what) {
+  owner_.answered(what.id, what.ok, std::move(what.text));
 }
 
 // --- sockets -----------------------------------------------------------------------------------

@@ -28,16 +28,27 @@
 
 namespace tandem::proxy {
 
+// What the link wants of the process around it. Called in the link's thread.
+class peer_link_owner {
+ public:
+  // effect::serve.
+  virtual void serve(bool open) = 0;
+  // effect::answer, to a command().
+  virtual void answered(std::uint64_t id, bool ok, std::string text) = 0;
+
+ protected:
+  ~peer_link_owner() = default;
+};
+
 class peer_link final : private link_socket_owner {
  public:
   // 16 in handshake and the established one.
   static constexpr std::size_t sessions_max = 17;
 
-  // `addresses`: where to open the replication port. `serve`: effect::serve, called in the link's
-  // thread. Throws start_error. The store outlives the link.
+  // `addresses`: where to open the replication port. Throws start_error. The store and the owner
+  // outlive the link.
   peer_link(const config::replication_options& options, const std::vector<std::string>& addresses,
-            peer_trust trust, std::uint64_t run_id, service::store& data,
-            std::function<void(bool)> serve);
+            peer_trust trust, std::uint64_t run_id, service::store& data, peer_link_owner& owner);
   ~peer_link();
 
   void start();
@@ -50,6 +61,9 @@ class peer_link final : private link_socket_owner {
   void mutated() noexcept {
     if (armed_.load(std::memory_order_relaxed) && armed_.exchange(false)) wake();
   }
+  // A line from an operator: owner.answered() will be called once with the id. Ids are never
+  // reused.
+  void command(std::uint64_t id, std::string text);
   void post(std::function<void()> call) { asio::post(context_, std::move(call)); }
   // After stop(): a name server has not answered yet, and the link's end waits for it.
   bool looking_up() const noexcept { return dialer_ && dialer_->looking_up(); }
@@ -64,6 +78,7 @@ class peer_link final : private link_socket_owner {
   void obey(const replication::effect::close& what);
   void obey(const replication::effect::serve& what);
   void obey(replication::effect::note& what);
+  void obey(replication::effect::answer& what);
   void accepted(tcp_socket socket);
   void open_session(replication::session_id session, tcp_socket socket);
   void link_received(replication::session_id session, std::string_view bytes) override;
@@ -73,7 +88,7 @@ class peer_link final : private link_socket_owner {
   const config::replication_options options_;
   const peer_trust trust_;
   service::store& data_;
-  const std::function<void(bool)> serve_;
+  peer_link_owner& owner_;
   asio::io_context context_{1};
   work_guard work_{context_.get_executor()};
   peer_port port_;

@@ -1,4 +1,4 @@
-// The UNIX socket of the clients as a file: how it comes to be, and how it goes. One thread.
+// A UNIX socket that is listened on, as a file: how it comes to be, and how it goes. One thread.
 #pragma once
 
 #include <sys/types.h>

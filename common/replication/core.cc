@@ -55,6 +55,7 @@ std::vector<any_effect> node::core::step(const any_event& what, instant now) {
   check_sessions();
   check_alone();
   check_dial();
+  check_orders();
   upkeep();
   pump();
   hand_over();
@@ -241,6 +242,7 @@ steady_time node::core::deadline() const {
                                      : handshake_by_.at(id));
   if (join_by_) next = std::min(next, *join_by_);
   if (take_over_by_) next = std::min(next, *take_over_by_);
+  for (const auto& [id, by] : orders_) next = std::min(next, by);
   const bool dialed = std::any_of(sessions_.begin(), sessions_.end(),
                                   [](const auto& entry) { return entry.second.dialed; });
   if (!options_.peer.empty() && !dialing_ && !established_ && !dialed)

@@ -5,7 +5,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/prng.h"
@@ -41,6 +43,7 @@ class node::core {
   void on(const event::closed& e);
   void on(const event::mutated&);
   void on(const event::listening&);
+  void on(const event::command& e);
 
   void check_sessions();
   void check_dial();
@@ -77,6 +80,21 @@ class node::core {
   void stand_alone(bool complete, const std::string& reason);
   void serve(bool open);
   void note(effect::level severity, std::string text);
+
+  // --- operators' commands (commands.cc) -------------------------------------------------------
+  struct order {
+    std::uint64_t id;
+    std::vector<std::string_view> words;  // the verb and its arguments; borrowed from the event
+  };
+  struct verb;
+  static std::span<const verb> verbs();
+  // The one answer to a command, unless it has been answered already.
+  void answer(std::uint64_t id, bool ok, std::string text);
+  // The answer will come within `limit`, or else be that it took too long.
+  void answer_later(std::uint64_t id, milliseconds limit);
+  void check_orders();
+  void order_help(const order& o);
+  void order_status(const order& o);
 
   session* established();
   static std::string describe(const session& s);
@@ -117,6 +135,8 @@ class node::core {
   steady_time next_batch_{};
   steady_time next_upkeep_{};
   instant lost_at_{};
+
+  std::map<std::uint64_t, steady_time> orders_;  // commands not yet answered, and their time limits
 
   node_status totals_;  // its counters; the rest is filled in by status()
 };

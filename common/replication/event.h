@@ -15,62 +15,104 @@ namespace tandem::replication {
 using session_id = std::uint64_t;
 
 namespace event {
+
 struct started {};
-struct tick {};  // deadline() has passed
+
+// deadline() has passed.
+struct tick {};
+
+// An effect::dial succeeded, or did not.
 struct dialed {
   session_id session;
-};  // an effect::dial succeeded
+};
 struct dial_failed {
   session_id session;
   std::string reason;
 };
+
+// from: HOST:PORT, for the log.
 struct accepted {
   session_id session;
   std::string from;
-};  // from: HOST:PORT, for the log
+};
+
+// Borrowed for the step.
 struct received {
   session_id session;
   std::string_view bytes;
-};  // borrowed for the step
+};
+
+// So much of its sends is with the kernel.
 struct sent {
   session_id session;
   std::size_t bytes;
-};  // so much of its sends is with the kernel
+};
+
+// By the peer or an error.
 struct closed {
   session_id session;
   std::string reason;
-};                    // by the peer or an error
-struct mutated {};    // something was journaled
-struct listening {};  // the link's port is open
+};
+
+// Something was journaled.
+struct mutated {};
+
+// The link's port is open.
+struct listening {};
+
+// A line from an operator (commands.h). The id is the caller's, never reused; exactly one
+// effect::answer will carry it, in this step or a later one.
+struct command {
+  std::uint64_t id;
+  std::string text;
+};
+
 }  // namespace event
 
-using any_event =
-    std::variant<event::started, event::tick, event::dialed, event::dial_failed, event::accepted,
-                 event::received, event::sent, event::closed, event::mutated, event::listening>;
+using any_event = std::variant<event::started, event::tick, event::dialed, event::dial_failed,
+                               event::accepted, event::received, event::sent, event::closed,
+                               event::mutated, event::listening, event::command>;
 
 namespace effect {
+
+// Connect to the configured peer.
 struct dial {
   session_id session;
-};  // connect to the configured peer
+};
+
 struct send {
   session_id session;
   std::string bytes;
 };
+
+// After what was sent; no closed event follows.
 struct close {
   session_id session;
-};  // after what was sent; no closed event follows
+};
+
 // Open the client port (and take clients), or close it and every client connection.
 struct serve {
   bool open;
 };
+
+// A line for the log.
 enum class level : std::uint8_t { debug, info, warning, error };
 struct note {
   level severity;
   std::string text;
-};  // a line for the log
+};
+
+// To event::command. ok: `text` is what was asked for, lines that end with '\n' (none: done, and
+// nothing to tell); else why not, without a line's end.
+struct answer {
+  std::uint64_t id;
+  bool ok;
+  std::string text;
+};
+
 }  // namespace effect
 
-using any_effect =
-    std::variant<effect::dial, effect::send, effect::close, effect::serve, effect::note>;
+using any_effect = std::variant<effect::dial, effect::send, effect::close, effect::serve,
+                                effect::note, effect::answer>;
 
 }  // namespace tandem::replication

@@ -1,0 +1,53 @@
+#include "common/replication/status_rows.h"
+
+#include <cstdint>
+
+namespace tandem::replication {
+
+namespace {
+
+const char* yes_no(bool value) {
+  return value ? "yes" : "no";
+}
+
+}  // namespace
+
+std::string one_word(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) <= ' ' || c == '\x7f') c = '_';
+  return text.empty() ? "none" : text;
+}
+
+std::vector<status_row> status_rows(const node_status& s) {
+  std::vector<status_row> rows = {
+      {"role", std::string(to_string(s.role))}, {"peer", one_word(s.peer)},
+      {"link", s.linked ? "up" : "down"},       {"serving", yes_no(s.serving)},
+      {"peer_in_sync", yes_no(s.peer_in_sync)}, {"last_disconnect", one_word(s.last_disconnect)},
+  };
+  const std::pair<const char*, std::uint64_t> numbers[] = {
+      {"term", s.term},
+      {"node_id", s.node_id},
+      {"lag_records", s.lag_records},
+      {"lag_bytes", s.lag_bytes},
+      {"lag_ms", s.lag_milliseconds},
+      {"sync_shards", s.shards},
+      {"sync_shards_done", s.scanned_shards},
+      {"records_sent", s.records_sent},
+      {"records_received", s.records_received},
+      {"records_applied", s.records_applied},
+      {"bytes_sent", s.bytes_sent},
+      {"bytes_received", s.bytes_received},
+      {"refused_by_floor", s.refused_by_floor},
+      {"refused_no_room", s.refused_no_room},
+      {"full_syncs_sent", s.full_syncs_sent},
+      {"resumes_sent", s.resumes_sent},
+      {"journal_overruns", s.journal_overruns},
+      {"connects", s.connects},
+      {"disconnects", s.disconnects},
+      {"promotions", s.promotions},
+  };
+  for (const auto& [name, value] : numbers) rows.emplace_back(name, std::to_string(value));
+  return rows;
+}
+
+}  // namespace tandem::replication

@@ -1,0 +1,78 @@
+// Operators' commands as the core takes them: every id gets one answer.
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/replication/node.h"
+#include "common/replication/status_rows.h"
+#include "common/service/store.h"
+#include "tests/unit/catch.h"
+
+using namespace tandem;
+using namespace tandem::replication;
+
+namespace {
+
+instant at(std::int64_t milliseconds) {
+  return {wall_time(std::chrono::seconds(1'800'000'000) + std::chrono::milliseconds(milliseconds)),
+          steady_time(std::chrono::milliseconds(milliseconds))};
+}
+
+struct alone {
+  service::store data{service::store_options{.memory_bytes = std::size_t{16} << 20}};
+  node core{node_options{.run_id = 1}, data, 1};
+
+  alone() { core.step(event::started{}, at(0)); }
+
+  std::vector<effect::answer> command(std::uint64_t id, const std::string& text) {
+    std::vector<effect::answer> answers;
+    for (const any_effect& e : core.step(event::command{id, text}, at(1)))
+      if (const auto* a = std::get_if<effect::answer>(&e)) answers.push_back(*a);
+    return answers;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("status answers with the rows of the status") {
+  alone n;
+  const auto answers = n.command(7, "  status\t");
+  REQUIRE(answers.size() == 1);
+  REQUIRE(answers[0].id == 7);
+  REQUIRE(answers[0].ok);
+  std::string expected;
+  for (const auto& [name, value] : status_rows(n.core.status(at(1))))
+    expected += name + " " + value + "\n";
+  REQUIRE(answers[0].text == expected);
+  REQUIRE(expected.starts_with("role MASTER\n"));
+}
+
+TEST_CASE("the rows of a status are words") {
+  node_status s;
+  s.peer = "a host:11212";
+  s.last_disconnect = "closed\nby the peer";
+  for (const auto& [name, value] : status_rows(s)) {
+    REQUIRE_FALSE(name.empty());
+    REQUIRE_FALSE(value.empty());
+    REQUIRE((name + value).find_first_of(" \t\r\n") == std::string::npos);
+  }
+}
+
+TEST_CASE("help knows every verb, and what is no command is told so") {
+  alone n;
+  const auto help = n.command(1, "help");
+  REQUIRE(help.size() == 1);
+  REQUIRE(help[0].ok);
+  for (const char* verb : {"help", "status"})
+    REQUIRE(("\n" + help[0].text).find("\n" + std::string(verb)) != std::string::npos);
+  std::uint64_t id = 1;
+  for (const std::string text : {"", "  \t", "Status", "statu", "status now", "help me",
+                                 "status a b c d e f g h i j k l m n o p q r s t", "\x01\xff"}) {
+    const auto answers = n.command(++id, text);
+    INFO(text);
+    REQUIRE(answers.size() == 1);
+    REQUIRE(answers[0].id == id);
+    REQUIRE_FALSE(answers[0].ok);
+    REQUIRE(answers[0].text.find('\n') == std::string::npos);
+  }
+}
