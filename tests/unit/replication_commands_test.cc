@@ -18,9 +18,15 @@ instant at(std::int64_t milliseconds) {
           steady_time(std::chrono::milliseconds(milliseconds))};
 }
 
+node_options options() {
+  node_options o;
+  o.run_id = 1;
+  return o;
+}
+
 struct alone {
   service::store data{service::store_options{.memory_bytes = std::size_t{16} << 20}};
-  node core{node_options{.run_id = 1}, data, 1};
+  node core{options(), data, 1};
 
   alone() { core.step(event::started{}, at(0)); }
 
@@ -66,8 +72,9 @@ TEST_CASE("help knows every verb, and what is no command is told so") {
   for (const char* verb : {"help", "status"})
     REQUIRE(("\n" + help[0].text).find("\n" + std::string(verb)) != std::string::npos);
   std::uint64_t id = 1;
-  for (const std::string text : {"", "  \t", "Status", "statu", "status now", "help me",
-                                 "status a b c d e f g h i j k l m n o p q r s t", "\x01\xff"}) {
+  for (const std::string& text :
+       std::vector<std::string>{"", "  \t", "Status", "statu", "status now", "help me",
+                                "status a b c d e f g h i j k l m n o p q r s t", "\x01\xff"}) {
     const auto answers = n.command(++id, text);
     INFO(text);
     REQUIRE(answers.size() == 1);
