@@ -10,7 +10,7 @@ usage: tests/run.sh [options]
   --quick              the plain build only, without sanitizers
   --lint               the source checks only: format, clang-tidy on everything, layers, scripts
   --soak [ROUNDS]      a long soak: ROUNDS (200) rounds of kill, stop and restart under load
-  --sim-seeds N        seeds of the simulator in the plain build (500)
+  --sim-seeds N        seeds of the simulator in the plain build (2000)
   --fuzz-seconds N     seconds for each fuzzer (4)
   --bench              also the benchmarks: CPU time per set and per request against memcached
   --jobs N             processes at once (the number of cores)
@@ -22,7 +22,7 @@ TXT
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 quick=0 lint_only=0 bench=0 install=1
-soak_rounds=10 sim_seeds=500 fuzz_seconds=4
+soak_rounds=10 sim_seeds=2000 fuzz_seconds=4
 jobs=$(nproc)
 build_root=$here
 

@@ -64,6 +64,9 @@ class node::core {
   bool on_data(session& s, const frame& f);
   bool resolve_duplicates(session& s);
   void resolve_node_ids(const session& s);
+  // True: what was said in it holds no more, and the session is gone.
+  bool outdated(session& s);
+  void say_anew(session& s);
   bool establish(session& s);
   bool prefer(const session& a, const session& b) const;
   void refuse(session& s, const std::string& reason, effect::level severity);

@@ -115,6 +115,7 @@ bool node::core::on_hello(session& s, std::string_view payload) {
     refuse(s, why, effect::level::error);
     return false;
   }
+  if (outdated(s)) return false;  // never agreed to: the peer would take office on an old word
   s.theirs = std::move(theirs);
   if (!resolve_duplicates(s)) return false;
   resolve_node_ids(s);
@@ -166,16 +167,29 @@ void node::core::resolve_node_ids(const session& s) {
                                  std::to_string(theirs.stands.node_id));
 }
 
-bool node::core::establish(session& s) {
+// The peer draws its verdict from what we said; if that has ceased to be true, it is said anew in
+// another session.
+bool node::core::outdated(session& s) {
   const standing current = stands();
   const standing& said = s.mine.stands;
+  if (current.in_charge == said.in_charge && current.term == said.term &&
+      current.complete == said.complete)
+    return false;
+  say_anew(s);
+  return true;
+}
+
+void node::core::say_anew(session& s) {
+  close(s, "things changed during the handshake");
+  schedule_dial(milliseconds(0));
+}
+
+bool node::core::establish(session& s) {
   const bool both_resume = s.mine.resumable_run_id == s.theirs->stands.run_id &&
                            s.theirs->resumable_run_id == options_.run_id;
-  // The peer draws its verdict from what we said; if that has ceased to be true, say it anew.
-  if (current.in_charge != said.in_charge || current.term != said.term ||
-      current.complete != said.complete || (both_resume && !sender_.resumable())) {
-    close(s, "things changed during the handshake");
-    schedule_dial(milliseconds(0));
+  if (outdated(s)) return false;
+  if (both_resume && !sender_.resumable()) {
+    say_anew(s);
     return false;
   }
   if (session* old = established()) {

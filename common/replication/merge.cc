@@ -44,7 +44,8 @@ merge_verdict merge(const std::optional<engine::item_view>& local, version floor
   const engine::item_meta& in = incoming.meta;
   if (incoming.kind == record_kind::gone) {
     if (!local) return merge_verdict::keep;
-    return local->meta.stored < in.stored ? merge_verdict::drop : merge_verdict::keep;
+    const auto age = [](const engine::item_meta& m) { return std::tuple(m.stored, m.touched); };
+    return age(local->meta) < age(in) ? merge_verdict::drop : merge_verdict::keep;
   }
   if (!local) return in.stored <= floor ? merge_verdict::refuse : merge_verdict::take;
   if (in.stored != local->meta.stored)

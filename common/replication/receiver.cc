@@ -116,7 +116,6 @@ const char* receiver::take_chunk(std::string_view payload, instant now) {
   if (!r.large) {
     // It cannot be held here; what it replaced must not be seen any more either.
     r.kind = record_kind::gone;
-    r.meta.stored = large_meta_.changed();
     ++totals_.refused_no_room;
   }
   apply(r, now);

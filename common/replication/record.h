@@ -11,9 +11,9 @@ namespace tandem::replication {
 enum class record_kind : std::uint8_t {
   value,
   tombstone,
-  // "I know of version meta.stored and have the key no more": evicted or expired before it could be
-  // sent, or refused by a floor. The receiver drops an older state and keeps an equal or newer one,
-  // so an eviction here never erases the same value there.
+  // "I know of this state (meta.stored, meta.touched) and have the key no more": evicted or expired
+  // before it could be sent, or refused by a floor. The receiver drops an older state and keeps an
+  // equal or newer one, so an eviction here never erases the same value there.
   gone,
 };
 

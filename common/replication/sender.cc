@@ -192,7 +192,8 @@ bool sender::send_large(std::string& out, std::uint64_t& sequence) {
     record gone;
     gone.kind = record_kind::gone;
     gone.key = l.key;
-    gone.meta.stored = l.meta.changed();
+    gone.meta.stored = l.meta.stored;
+    gone.meta.touched = l.meta.touched;
     std::string payload;
     append_record(payload, gone);
     close_frame(out, sequence, frame_type::records, payload, no_shard, 0);

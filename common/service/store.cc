@@ -163,7 +163,9 @@ void store::flush_all(std::uint32_t at, instant now) {
     flush_.pending_at = at;
   } else {
     flush_.watermark = raise_watermark({}, now);
-    flush_.pending_issued = std::max(flush_.watermark, flush_.pending_issued);
+    // Above the one that it cancels, also where that was asked for by a clock that is ahead.
+    flush_.pending_issued =
+        std::max(flush_.watermark, version(flush_.pending_issued.ticks() + 1, node_id()));
     flush_.pending_at = 0;
   }
   flush_due_.store(flush_.pending_at, std::memory_order_relaxed);

@@ -29,11 +29,12 @@ record record_of(const item_view& item) {
   return r;
 }
 
-record gone(std::string_view key, version last_known) {
+record gone(std::string_view key, version stored, version touched = {}) {
   record r;
   r.kind = record_kind::gone;
   r.key = key;
-  r.meta.stored = last_known;
+  r.meta.stored = stored;
+  r.meta.touched = touched;
   return r;
 }
 
@@ -122,7 +123,7 @@ replication::journal::position store::read_journal(std::size_t shard,
       // What can be seen here no more is not worth its bytes, but what it replaced must go there.
       const bool worth =
           item->meta.kind == item_kind::tombstone || p.items.visible(item->meta, now);
-      go_on = sink(worth ? record_of(*item) : gone(e.key, e.changed));
+      go_on = sink(worth ? record_of(*item) : gone(e.key, item->meta.stored, item->meta.touched));
     }  // else a later entry, or the peer's own record, speaks for the key
     return true;
   });
@@ -136,7 +137,8 @@ void store::scan(std::size_t shard, engine::cursor& at, unsigned budget, instant
     if (item.meta.kind == item_kind::tombstone || p.items.visible(item.meta, now))
       sink(record_of(item));
     else if (item.meta.stored > p.items.flushed())
-      sink(gone(item.key, item.meta.stored));  // expired: what it replaced must not outlive it
+      // Expired: what it replaced must not outlive it.
+      sink(gone(item.key, item.meta.stored, item.meta.touched));
   });
 }
 

@@ -10,19 +10,36 @@ using namespace replication;
 namespace {
 constexpr micros start_of_time = 1'800'000'000LL * second;  // a day in 2027
 constexpr micros housekeep_every = 100 * milli;
-constexpr std::uint64_t look_every = 16;
+constexpr std::uint64_t look_every = 32;
+constexpr std::string_view role_note = "replication: role ";
 }  // namespace
 
-machine::machine(world& w, network& n, machine_config config, std::function<void(machine&)> looked)
-    : world_(w), network_(n), config_(std::move(config)), looked_(std::move(looked)) {
+machine::machine(world& w, network& n, const machine_config& config,
+                 std::function<void(machine&)> looked)
+    : world_(w),
+      network_(n),
+      config_(config),
+      looked_(std::move(looked)),
+      clock_offset_(config.clock_offset),
+      drift_per_million_(config.drift_per_million) {
   network_.attach(config_.id, this);
 }
 
+micros machine::local() const {
+  const micros passed = world_.now() - drift_since_;
+  return drifted_until_ + passed + passed * drift_per_million_ / 1'000'000;
+}
+
 instant machine::now() const {
-  const auto drifted =
-      world_.now() + static_cast<micros>(static_cast<double>(world_.now()) * drift_);
-  return {wall_time(std::chrono::microseconds(start_of_time + drifted + clock_offset_)),
-          steady_time(std::chrono::microseconds(drifted))};
+  const micros t = local();
+  return {wall_time(std::chrono::microseconds(start_of_time + t + clock_offset_)),
+          steady_time(std::chrono::microseconds(t))};
+}
+
+void machine::set_drift(int per_million) {
+  drifted_until_ = local();
+  drift_since_ = world_.now();
+  drift_per_million_ = per_million;
 }
 
 void machine::start() {
@@ -31,9 +48,11 @@ void machine::start() {
   config_.node.peer = config_.peer ? "host" + std::to_string(*config_.peer) : "";
   store_ = std::make_unique<service::store>(config_.store);
   node_ = std::make_unique<node>(config_.node, *store_, world_.random.next());
+  role_ = role_state::init;
+  term_ = 0;
   world_.say(config_.name + " starts");
-  step(event::started{});
   const std::uint64_t incarnation = incarnation_;
+  step(event::started{});
   const auto housekeep = [this, incarnation](const auto& self) -> void {
     if (incarnation != incarnation_ || !up()) return;
     if (!paused_) {
@@ -54,11 +73,22 @@ void machine::crash(bool reset) {
   serving_ = paused_ = false;
   tick_scheduled_ = false;
   ++tick_;
+  doom_ = 0;
   deferred_.clear();
+  withholders_.clear();
   sessions_.clear();
   sockets_.clear();
   dialing_.clear();
   network_.host_down(config_.id, reset);
+}
+
+void machine::doom(unsigned after, std::function<void()> die) {
+  doom_ = after;
+  die_ = std::move(die);
+}
+
+void machine::count_down() {
+  if (doom_ != 0 && --doom_ == 0) die_();
 }
 
 void machine::pause() {
@@ -89,14 +119,26 @@ void machine::guarded(std::function<void()> work) {
 void machine::execute(const std::function<void(service::store&, instant)>& command) {
   if (!up() || paused_) return;
   command(*store_, now());
-  if (node_->waits_for_mutation()) step(event::mutated{});
+  count_down();
+  if (up() && node_->waits_for_mutation()) step(event::mutated{});
 }
 
 void machine::step(const any_event& e) {
   const auto effects = node_->step(e, now());
-  // Violations last, so a look now and then finds them.
-  if (++steps_ % look_every == 0) looked_(*this);
-  for (const any_effect& effect : effects) obey(effect);
+  const std::uint64_t incarnation = incarnation_;
+  for (const any_effect& effect : effects) {
+    obey(effect);
+    count_down();
+    if (incarnation != incarnation_) return;  // it crashed
+  }
+  if (std::exchange(role_changed_, false)) {
+    const node_status s = status();
+    role_ = s.role;
+    term_ = s.term;
+    looked_(*this);
+  } else if (++steps_ % look_every == 0) {
+    looked_(*this);  // what is wrong stays so for a while: a look now and then finds it
+  }
   schedule_tick();
 }
 
@@ -121,7 +163,7 @@ void machine::obey(const any_effect& e) {
     dialing_[network_.connect(config_.id, *config_.peer)] = dial->session;
   } else if (const auto* send = std::get_if<effect::send>(&e)) {
     if (const auto found = sockets_.find(send->session); found != sockets_.end())
-      network_.send(found->second.first, found->second.second, send->bytes);
+      this->send(found->second, send->bytes);
   } else if (const auto* close = std::get_if<effect::close>(&e)) {
     if (const auto found = sockets_.find(close->session); found != sockets_.end()) {
       const socket s = found->second;
@@ -133,8 +175,20 @@ void machine::obey(const any_effect& e) {
     serving_ = serve->open;
     world_.say(config_.name + (serving_ ? " serves" : " closes its clients"));
   } else if (const auto* note = std::get_if<effect::note>(&e)) {
+    if (note->text.starts_with(role_note)) role_changed_ = true;
     world_.say(config_.name + ": " + note->text);
   }
+}
+
+void machine::send(const socket& s, const std::string& bytes) {
+  const auto found = withholders_.find(s);
+  if (!withholding_ && found == withholders_.end()) {
+    network_.send(s.first, s.second, bytes);
+    return;
+  }
+  std::string changed = bytes;
+  (found == withholders_.end() ? withholders_[s] : found->second).pass(changed, withholding_);
+  network_.send(s.first, s.second, std::move(changed));
 }
 
 void machine::on_connected(connection_id c) {

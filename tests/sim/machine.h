@@ -1,6 +1,6 @@
 // One simulated host: clocks of its own, a store and a node (the real ones), and the sessions
-// between the node and the network. It can crash, restart empty, and be paused like a stopped
-// process, for which time goes on.
+// between the node and the network. It can crash between any two effects, restart empty, and be
+// paused like a stopped process, for which time goes on.
 #pragma once
 
 #include <deque>
@@ -12,6 +12,7 @@
 
 #include "common/replication/node.h"
 #include "common/service/store.h"
+#include "tests/sim/ack_withholder.h"
 #include "tests/sim/network.h"
 #include "tests/sim/world.h"
 
@@ -23,19 +24,25 @@ struct machine_config {
   std::optional<host_id> peer;  // whom it dials; none: it only listens
   service::store_options store;
   replication::node_options node;
+  micros clock_offset = 0;    // of its wall clock, at the start
+  int drift_per_million = 0;  // of both its clocks, at the start
 };
 
 class machine final : public host {
  public:
   // `looked` is called often, between steps.
-  machine(world& w, network& n, machine_config config, std::function<void(machine&)> looked);
+  machine(world& w, network& n, const machine_config& config, std::function<void(machine&)> looked);
 
   void start();
   void crash(bool reset);  // peers are told by a reset, or by nothing at all
+  // After so many effects and clients' commands from now on `die` is called, which crashes it.
+  void doom(unsigned after, std::function<void()> die);
   void pause();
   void resume();
-  void step_clock(micros by) { clock_offset_ += by; }
-  void set_drift(double rate) { drift_ = rate; }
+  void set_clock(micros offset) { clock_offset_ = offset; }
+  micros clock_offset() const noexcept { return clock_offset_; }
+  void set_drift(int per_million);
+  void withhold_acks(bool on) { withholding_ = on; }
 
   bool up() const noexcept { return node_ != nullptr; }
   bool paused() const noexcept { return paused_; }
@@ -45,6 +52,9 @@ class machine final : public host {
   machine_config& config() noexcept { return config_; }
   service::store& data() { return *store_; }
   replication::node_status status() const { return node_->status(now()); }
+  // As of the last step that changed them; up() only.
+  replication::role_state role() const noexcept { return role_; }
+  std::uint64_t term() const noexcept { return term_; }
   instant now() const;
   // A client's work on the store; then the node is told.
   void execute(const std::function<void(service::store&, instant)>& command);
@@ -65,7 +75,10 @@ class machine final : public host {
   void guarded(std::function<void()> work);
   void step(const replication::any_event& e);
   void obey(const replication::any_effect& e);
+  void send(const socket& s, const std::string& bytes);
+  void count_down();
   void schedule_tick();
+  micros local() const;
 
   world& world_;
   network& network_;
@@ -79,8 +92,17 @@ class machine final : public host {
   bool paused_ = false;
   std::deque<std::function<void()>> deferred_;
   std::uint64_t steps_ = 0;
-  micros clock_offset_ = 0;
-  double drift_ = 0;
+  replication::role_state role_ = replication::role_state::init;
+  std::uint64_t term_ = 0;
+  bool role_changed_ = false;
+  unsigned doom_ = 0;  // effects left to live; 0: no such fate
+  std::function<void()> die_;
+  micros clock_offset_;
+  int drift_per_million_;
+  micros drift_since_ = 0;    // world's time
+  micros drifted_until_ = 0;  // this machine's time then
+  bool withholding_ = false;
+  std::map<socket, ack_withholder> withholders_;
   std::uint64_t tick_ = 0;  // of the tick that is scheduled; older ones are void
   bool tick_scheduled_ = false;
   steady_time tick_at_{};

@@ -24,7 +24,8 @@ void world::run_until(micros until) {
 }
 
 void world::say(std::string_view text) {
-  hash_ = hash_key(std::string(text) + '|' + std::to_string(now_) + '|' + std::to_string(hash_));
+  constexpr std::uint64_t odd = 0x9e3779b97f4a7c15ULL;  // no sum of texts and times equals another
+  hash_ = ((hash_ ^ hash_key(text)) * odd + static_cast<std::uint64_t>(now_)) * odd;
   if (trace_)
     std::printf("%12.6f %.*s\n", static_cast<double>(now_) / second, static_cast<int>(text.size()),
                 text.data());

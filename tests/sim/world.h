@@ -35,6 +35,8 @@ class world {
 
   // Goes into the trace hash, and to standard output with --trace.
   void say(std::string_view text);
+  // For what is worth a line of its own in a trace but not the time to write it in other runs.
+  bool tracing() const noexcept { return trace_; }
   std::uint64_t trace_hash() const noexcept { return hash_; }
   std::uint64_t events() const noexcept { return events_; }
 
