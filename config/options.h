@@ -91,6 +91,9 @@ struct worker_options {
   friend bool operator==(const worker_options&, const worker_options&) = default;
 };
 
+// What the reply to a mutation waits for.
+enum class ack_mode { async, semisync, sync };
+
 // YAML `replication`.
 struct replication_options {
   bool enabled = true;                        // false: no port, no link
@@ -110,6 +113,8 @@ struct replication_options {
   std::chrono::milliseconds takeover_grace{80};  // a closed link is looked for so long; 0..10 min
   std::chrono::milliseconds batch_interval{1};   // least time between two batches; 0..1 s
   std::chrono::milliseconds clock_skew_max{60000};  // refuse a peer off by more; 10 ms..24 h
+  ack_mode ack = ack_mode::async;                   // when a client is told of its mutation
+  std::chrono::milliseconds ack_timeout{1000};      // how long that may take; 10 ms..10 min
   bool insecure = false;  // take an unauthenticated peer that is not on this host
   friend bool operator==(const replication_options&, const replication_options&) = default;
 };

@@ -257,6 +257,28 @@ constexpr std::array node_keys = {
              "A peer whose clock differs from ours by more is refused, with a log line. The later "
              "of two writes wins by these clocks, and items expire by them: run NTP on both "
              "nodes."}),
+    in_replication<&R::ack>(
+        {.name = "ack",
+         .type = kind::choice,
+         .choices = "async|semisync|sync",
+         .example = "semisync",
+         .description =
+             "When a client is told of its mutation. async: when it is done here; a crash can lose "
+             "what the peer has not got yet (stats replication: lag). semisync: when the peer has "
+             "it too, but if that takes longer than ack_timeout, or there is no peer, replies do "
+             "not wait until the peer has caught up. sync: when the peer has it too; if that takes "
+             "longer, or there is no peer, the answer is a SERVER_ERROR, although the mutation is "
+             "done here, until the peer is back or 'alone on' is said to the control socket. Reads "
+             "and noreply commands never wait."}),
+    in_replication<&R::ack_timeout>(
+        {.name = "ack_timeout",
+         .type = kind::duration,
+         .min = 10,
+         .max = 10 * minute,
+         .example = "1s",
+         .description =
+             "How long the reply to a mutation waits for the peer, with semisync and sync. Shorter "
+             "than dead_after, a peer that fell silent is noticed by it first."}),
     in_replication<&R::insecure>(
         {.name = "insecure",
          .type = kind::boolean,

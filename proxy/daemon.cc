@@ -64,6 +64,13 @@ session_rules session_rules_of(const config::options& options, tls_context* tls)
   return rules;
 }
 
+std::unique_ptr<service::ack_gate> acks_of(const config::options& options, std::size_t shards) {
+  const config::replication_options& r = options.replication;
+  if (!r.enabled || r.ack == config::ack_mode::async) return nullptr;
+  return std::make_unique<service::ack_gate>(shards, static_cast<replication::ack_mode>(r.ack),
+                                             r.ack_timeout);
+}
+
 service::command_policy policy_of(const config::command_options& from) {
   return {.flush_all = from.flush_all == config::permission::allow,
           .shutdown = from.shutdown == config::permission::allow,
@@ -82,8 +89,10 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
       policy_(policy_of(options.commands)),
       users_(options.auth.file.empty() ? nullptr : std::make_unique<user_file>(options.auth.file)),
       tls_(options.tls.enabled ? std::make_unique<tls_context>(options.tls) : nullptr),
-      data_(store_options_of(options, journal_bytes_)) {
+      data_(store_options_of(options, journal_bytes_)),
+      acks_(acks_of(options, data_.shard_count())) {
   data_.set_watchers(watchers());
+  if (acks_) data_.set_acks(*acks_);
   const session_rules rules = session_rules_of(options, tls_.get());
   const unsigned threads = thread_count(options);
   for (unsigned i = 0; i < threads; ++i) {
@@ -99,7 +108,7 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
   peer_link_owner& self = *this;
   link_ =
       std::make_unique<peer_link>(options.replication, own.empty() ? options.listen.addresses : own,
-                                  trust, run_id_, data_, self);
+                                  trust, run_id_, data_, acks_.get(), self);
 }
 
 // The workers call the link; they end first, whatever way this is reached.

@@ -66,6 +66,10 @@ class daemon final : public service::server, private peer_link_owner {
   void mutated() override {
     if (link_) link_->mutated();
   }
+  service::ack_gate* acks() noexcept override { return acks_.get(); }
+  void acknowledgement_late() override {
+    if (link_) link_->acknowledgement_late();
+  }
 
  private:
   // --- peer_link_owner, in the link's thread ---------------------------------------------------
@@ -92,6 +96,7 @@ class daemon final : public service::server, private peer_link_owner {
   std::unique_ptr<user_file> users_;  // null: nobody has to authenticate
   std::unique_ptr<tls_context> tls_;  // null: TLS is off
   service::store data_;
+  std::unique_ptr<service::ack_gate> acks_;  // null: replication.ack is async
   connection_counts counts_;
   std::atomic<bool> serving_{false};
   asio::io_context context_{1};

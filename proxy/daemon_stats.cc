@@ -129,6 +129,8 @@ std::vector<stat_row> daemon::replication() const {
       {"run_id", std::to_string(run_id_)},
   };
   for (auto& row : replication::status_rows(s)) rows.push_back(std::move(row));
+  rows.emplace_back("ack", to_string(acks_ ? acks_->mode() : replication::ack_mode::async));
+  rows.emplace_back("ack_errors", std::to_string(acks_ ? acks_->errors() : 0));
   return rows;
 }
 

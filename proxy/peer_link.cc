@@ -42,6 +42,8 @@ replication::node_options node_options_of(const config::replication_options& fro
   to.takeover_grace = from.takeover_grace;
   to.batch_interval = from.batch_interval;
   to.clock_skew_max = from.clock_skew_max;
+  to.ack = static_cast<replication::ack_mode>(from.ack);
+  to.ack_timeout = from.ack_timeout;
   return to;
 }
 
@@ -65,10 +67,12 @@ std::optional<config::endpoint> peer_of(const config::replication_options& optio
 
 peer_link::peer_link(const config::replication_options& options,
                      const std::vector<std::string>& addresses, peer_trust trust,
-                     std::uint64_t run_id, service::store& data, peer_link_owner& owner)
+                     std::uint64_t run_id, service::store& data, service::ack_gate* acks,
+                     peer_link_owner& owner)
     : options_(options),
       trust_(trust),
       data_(data),
+      acks_(acks),
       owner_(owner),
       port_(context_, addresses, options.listen_port.value_or(options.port)),
       peer_(peer_of(options, port_)),
@@ -122,6 +126,14 @@ void peer_link::command(std::uint64_t id, std::string text) {
   asio::post(context_, [this, id, said = std::move(text)] { step(event::command{id, said}); });
 }
 
+void peer_link::acknowledgement_late() {
+  if (late_.exchange(true)) return;
+  asio::post(context_, [this] {
+    late_.store(false);
+    step(event::ack_late{});
+  });
+}
+
 // --- the loop ----------------------------------------------------------------------------------
 
 void peer_link::step(const replication::any_event& what) {
@@ -135,6 +147,7 @@ void peer_link::step(const replication::any_event& what) {
   for (replication::any_effect& each : effects) std::visit([this](auto& e) { obey(e); }, each);
   // Only now, so that what the effects queued goes out in one write.
   for (const auto& [id, socket] : sessions_) socket->flush();
+  if (acks_ != nullptr) acks_->announce();
   set_timer(deadline);
   arm();
 }
@@ -198,6 +211,10 @@ void peer_link::obey(const effect::close& what) {
 
 void peer_link::obey(const effect::serve& what) {
   owner_.serve(what.open);
+}
+
+void peer_link::obey(const effect::replies& what) {
+  if (acks_ != nullptr) acks_->set_rule(what.rule);
 }
 
 void peer_link::obey(effect::note& what) {

@@ -45,10 +45,11 @@ class peer_link final : private link_socket_owner {
   // 16 in handshake and the established one.
   static constexpr std::size_t sessions_max = 17;
 
-  // `addresses`: where to open the replication port. Throws start_error. The store and the owner
-  // outlive the link.
+  // `addresses`: where to open the replication port. `acks`: advanced by what the peer confirms;
+  // null: nobody waits for that. Throws start_error. Store, gate and owner outlive the link.
   peer_link(const config::replication_options& options, const std::vector<std::string>& addresses,
-            peer_trust trust, std::uint64_t run_id, service::store& data, peer_link_owner& owner);
+            peer_trust trust, std::uint64_t run_id, service::store& data, service::ack_gate* acks,
+            peer_link_owner& owner);
   ~peer_link();
 
   void start();
@@ -64,6 +65,8 @@ class peer_link final : private link_socket_owner {
   // A line from an operator: owner.answered() will be called once with the id. Ids are never
   // reused.
   void command(std::uint64_t id, std::string text);
+  // A reply has waited for ack_timeout. Told to the node once for all that say so meanwhile.
+  void acknowledgement_late();
   void post(std::function<void()> call) { asio::post(context_, std::move(call)); }
   // After stop(): a name server has not answered yet, and the link's end waits for it.
   bool looking_up() const noexcept { return dialer_ && dialer_->looking_up(); }
@@ -77,6 +80,7 @@ class peer_link final : private link_socket_owner {
   void obey(replication::effect::send& what);
   void obey(const replication::effect::close& what);
   void obey(const replication::effect::serve& what);
+  void obey(const replication::effect::replies& what);
   void obey(replication::effect::note& what);
   void obey(replication::effect::answer& what);
   void accepted(tcp_socket socket);
@@ -88,6 +92,7 @@ class peer_link final : private link_socket_owner {
   const config::replication_options options_;
   const peer_trust trust_;
   service::store& data_;
+  service::ack_gate* const acks_;
   peer_link_owner& owner_;
   asio::io_context context_{1};
   work_guard work_{context_.get_executor()};
@@ -102,6 +107,7 @@ class peer_link final : private link_socket_owner {
   steady_timer timer_;
   std::optional<steady_time> timer_at_;  // when it will go off; unset: it is not running
   std::atomic<bool> armed_{false};
+  std::atomic<bool> late_{false};     // the node is about to hear of it
   std::uint64_t told_mutations_ = 0;  // the store's count when the node last heard of any
   bool warned_of_trust_ = false;
   rarely refusals_{std::chrono::seconds(10)};

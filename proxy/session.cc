@@ -77,6 +77,26 @@ class stream_session final : public session {
   void watched() override {
     if (!reading_) return;
     connection_.pull();
+    cut_short();
+  }
+
+  // While it waits to read, what was released is written beside that. Any other wait ends in
+  // advance().
+  void released() override {
+    if (std::exchange(parked_, false)) return advance();
+    if (!reading_) return;
+    while (connection_.has_output()) {
+      const io_result result = write_output();
+      if (result.status == io_status::want_read || result.status == io_status::want_write)
+        return cut_short();
+      if (result.status != io_status::done) return close("the connection is broken", "error");
+      connection_.sent(result.n);
+    }
+    if (connection_.has_more() || !connection_.wants_read()) return cut_short();
+    await_acknowledgement();
+  }
+
+  void cut_short() {
     cut_short_ = true;
     error_code ignored;
     socket_.cancel(ignored);
@@ -213,7 +233,11 @@ class stream_session final : public session {
     enter(connection_.watches()        ? phase::watching
           : connection_.inside_value() ? phase::receiving_value
                                        : phase::reading);
-    if (connection_.wants_close()) {
+    if (connection_.waits()) {
+      await_acknowledgement();
+      parked_ = !connection_.has_more() && !connection_.wants_read();
+      if (parked_) return;
+    } else if (connection_.wants_close()) {
       hang_up();
       // Closing with input unread is a reset, and that can take the last reply with it.
       ::recv(id_, nullptr, discard_bytes_max, MSG_DONTWAIT | MSG_TRUNC);
@@ -226,6 +250,7 @@ class stream_session final : public session {
   }
 
   [[no_unique_address]] Stream stream_;
+  bool parked_ = false;     // waits for the peer only
   bool reading_ = false;    // waits for the client's bytes
   bool cut_short_ = false;  // was told not to, by watched()
 };
@@ -287,6 +312,18 @@ void session::close(const char* why, std::string_view reason) {
   hang_up();
   error_code ignored;
   socket_.close(ignored);
+}
+
+void session::await_acknowledgement() {
+  if (!connection_.waits() || std::exchange(awaited_, true)) return;
+  owner_.await(shared_from_this(), connection_.seen());
+}
+
+void session::acknowledged(instant at) {
+  awaited_ = false;
+  if (!socket_.is_open()) return;
+  connection_.look(at);
+  released();
 }
 
 bool session::is_late(steady_time at) const {

@@ -1,10 +1,11 @@
 // A client's socket: moves bytes between it and a service::connection, which has all the logic. The
 // worker's thread only, but for describe().
 //
-// A session waits for one thing at a time: to read, to write on, or for its turn. When something
-// comes for a watcher its wait to read is cut short. What it waits with keeps it alive, and takes
-// no memory anew: Asio reuses that of the wait before. A reply is written at once, and waited for
-// only when the socket is full.
+// A session waits for one thing at a time: to read, to write on, for its turn, or, when it may read
+// no more, for the peer to confirm what its replies tell of. When something comes for a watcher, or
+// a confirmation brings more than a write, its wait to read is cut short. What it waits with keeps
+// it alive, and takes no memory anew: Asio reuses that of the wait before. A reply is written at
+// once, and waited for only when the socket is full.
 //
 // Limits: what is not yet sent is bounded by connection (wants_read); a client that does not read
 // its replies is not read from either, and closed after write_timeout. One that always has more to
@@ -62,6 +63,8 @@ class session : public std::enable_shared_from_this<session>, private service::w
   // Whether one of its times is up; close_late() then counts and closes it, as close() does.
   bool is_late(steady_time at) const;
   void close_late();
+  // What replies wait for may have come (worker::await).
+  void acknowledged(instant at);
   // Rows of `stats conns`. Any thread, while the worker's list is locked.
   void describe(std::vector<service::stat_row>& rows, steady_time at) const;
   // "client 12 (10.0.0.7:51234)"
@@ -76,6 +79,10 @@ class session : public std::enable_shared_from_this<session>, private service::w
   virtual void start() = 0;
   // Something has come for a watcher. In the worker's thread.
   virtual void watched() = 0;
+  // Some of the replies that waited for the peer may go out. In the worker's thread.
+  virtual void released() = 0;
+  // If replies wait, the worker tells when to look again.
+  void await_acknowledgement();
   // Before the socket is closed.
   virtual void hang_up() {}
   void received(std::size_t n);
@@ -105,6 +112,7 @@ class session : public std::enable_shared_from_this<session>, private service::w
 
   std::atomic<phase> phase_{phase::reading};
   std::atomic<steady_time::rep> last_event_;
+  bool awaited_ = false;         // the worker knows that replies wait
   steady_time blocked_since_{};  // in phase writing
   std::size_t taken_since_ = 0;  // bytes, since then
 };

@@ -19,6 +19,10 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds sweep_interval_min{5};
 constexpr milliseconds sweep_interval_max{1000};
+// Replies that wait for the peer are late by at most so much more.
+constexpr milliseconds ack_look_min{1};
+constexpr milliseconds ack_look_max{50};
+constexpr int ack_looks_per_timeout = 10;
 
 // A timeout is noticed late by at most a quarter of the shortest.
 milliseconds sweep_interval(const session_rules& rules) {
@@ -38,10 +42,12 @@ worker::worker(service::store& data, service::server& host, connection_counts& c
       serving_(serving),
       rules_(rules),
       sweep_interval_(sweep_interval(rules)),
+      acks_(host.acks()),
       scratch_(rules.tls_write_buffer) {
   // Asio opens the loop's descriptors for the first socket. Having none left is an error of the
   // start, and must not wait for a client.
   const tcp_socket first(context_);
+  if (acks_ != nullptr) acks_number_ = acks_->subscribe(*this);
 }
 
 worker::~worker() {
@@ -58,6 +64,8 @@ void worker::stop() {
   asio::post(context_, [this] {
     close_sessions();
     sweep_timer_.cancel();
+    ack_timer_.cancel();
+    awaiting_.clear();
     work_.reset();
   });
   thread_.join();
@@ -121,6 +129,32 @@ void worker::sweep() {
     if (each->is_late(at)) late.push_back(each);
   for (const auto& each : late) each->close_late();
   if (!sessions_.empty()) sweep_later();
+}
+
+// In the link's thread.
+void worker::confirmed() {
+  asio::post(context_, [this] { look_at_waiting(); });
+}
+
+void worker::await(const std::shared_ptr<session>& which, std::uint64_t seen) {
+  awaiting_.push_back(which);
+  if (acks_->wait(acks_number_, seen)) confirmed();
+  if (std::exchange(ack_timer_runs_, true)) return;
+  ack_timer_.expires_after(
+      std::clamp(acks_->timeout() / ack_looks_per_timeout, ack_look_min, ack_look_max));
+  ack_timer_.async_wait([this](error_code ec) {
+    ack_timer_runs_ = false;
+    if (!ec) look_at_waiting();
+  });
+}
+
+// Those that wait on come back by await().
+void worker::look_at_waiting() {
+  if (awaiting_.empty()) return;
+  looked_at_.swap(awaiting_);
+  const instant at = now();
+  for (const auto& each : looked_at_) each->acknowledged(at);
+  looked_at_.clear();
 }
 
 void worker::close_all() {

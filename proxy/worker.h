@@ -32,7 +32,7 @@ struct session_rules {
   std::size_t tls_write_buffer = 0;
 };
 
-class worker {
+class worker final : private service::ack_waker {
  public:
   // Everything outlives the worker. `serving` is read by the sessions: false means that no request
   // is executed any more, even if it has been received. Throws system_error.
@@ -69,6 +69,9 @@ class worker {
   std::span<char> scratch() noexcept { return scratch_; }
   void count_handshake_error();
   bool serving() const noexcept { return serving_.load(std::memory_order_acquire); }
+  // The session has replies that wait for the peer: its acknowledged() is called when the gate has
+  // changed, and now and then. For once.
+  void await(const std::shared_ptr<session>& which, std::uint64_t seen);
   // The session is closing.
   void forget(const std::shared_ptr<session>& which);
 
@@ -77,6 +80,8 @@ class worker {
   std::shared_ptr<session> make_session(int socket, config::listener_tls tls);
   void sweep_later();
   void sweep();
+  void confirmed() override;
+  void look_at_waiting();
 
   service::store& data_;
   service::server& host_;
@@ -90,6 +95,11 @@ class worker {
   work_guard work_{context_.get_executor()};
   steady_timer sweep_timer_{context_};
   bool sweeping_ = false;
+  service::ack_gate* const acks_;  // null: no reply waits for the peer
+  std::size_t acks_number_ = 0;    // among its subscribers
+  std::vector<std::shared_ptr<session>> awaiting_, looked_at_;
+  steady_timer ack_timer_{context_};
+  bool ack_timer_runs_ = false;
   std::vector<char> scratch_;
   service::counter idle_kicks_, write_kicks_;
   // Guards the set for describe_sessions; changes are this thread's, so it reads without.

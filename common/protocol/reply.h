@@ -53,6 +53,9 @@ constexpr std::string_view too_large = "SERVER_ERROR object too large for cache\
 constexpr std::string_view no_room = "SERVER_ERROR out of memory storing object\r\n";
 constexpr std::string_view no_room_for_item = "SERVER_ERROR Out of memory allocating new item\r\n";
 constexpr std::string_view no_room_for_number = "SERVER_ERROR out of memory\r\n";
+// A mutation is done here, but the peer is not known to have it (replication.ack).
+constexpr std::string_view not_confirmed = "SERVER_ERROR the peer has not confirmed it in time\r\n";
+constexpr std::string_view no_peer = "SERVER_ERROR no peer to confirm it\r\n";
 constexpr std::string_view no_cachedump = "CLIENT_ERROR stats cachedump not allowed\r\n";
 constexpr std::string_view no_detail = "CLIENT_ERROR stats detail not allowed\r\n";
 constexpr std::string_view no_metadump = "ERROR metadump not allowed\r\n";

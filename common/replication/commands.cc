@@ -45,6 +45,8 @@ std::span<const node::core::verb> node::core::verbs() {
       verb{"help", "", "the commands there are", 0, &core::order_help},
       verb{"status", "", "the node as `stats replication` shows it, a name and a value a line", 0,
            &core::order_status},
+      verb{"alone", "on|off", "in sync mode: whether to take mutations without a peer", 1,
+           &core::order_alone},
   };
   return table;
 }

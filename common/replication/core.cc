@@ -38,7 +38,7 @@ node::core::core(const node_options& options, data_port& data, std::uint64_t see
       node_id_(
           options.node_id.value_or(static_cast<unsigned>(options.run_id & version::node_mask))),
       dial_delay_(options.reconnect_delay_min),
-      sender_({options.frame_bytes, options.window_bytes}, data),
+      sender_({options.frame_bytes, options.window_bytes, options.ack != ack_mode::async}, data),
       receiver_(data) {}
 
 std::vector<any_effect> node::core::step(const any_event& what, instant now) {
@@ -57,6 +57,7 @@ std::vector<any_effect> node::core::step(const any_event& what, instant now) {
   check_dial();
   check_orders();
   upkeep();
+  check_replies();
   pump();
   hand_over();
   return std::exchange(effects_, {});
@@ -194,7 +195,8 @@ void node::core::check_dial() {
 // A few times a second: what the peer has confirmed may be forgotten, and journals that cannot be
 // resumed from any more are.
 void node::core::upkeep() {
-  if (now_.steady < next_upkeep_) return;
+  looked_after_ = now_.steady >= next_upkeep_;
+  if (!looked_after_) return;
   next_upkeep_ = now_.steady + options_.heartbeat_interval;
   if (established_) {
     sender_.confirm_all();
@@ -210,7 +212,7 @@ void node::core::upkeep() {
 void node::core::pump() {
   session* s = established();
   if (s == nullptr || !pump_wanted_ || window_full_ || s->unsent >= options_.unsent_bytes) return;
-  if (now_.steady < next_batch_ && !sender_.bulk()) return;
+  if (now_.steady < next_batch_ && !sender_.bulk() && !hurries()) return;
   mutations_pumped_ = data_.mutations();
   const std::size_t before = s->out.size();
   const auto result =
@@ -249,7 +251,9 @@ steady_time node::core::deadline() const {
     next = std::min(next, next_dial_);
   if (established_ && pump_wanted_ && !window_full_ &&
       sessions_.at(*established_).unsent < options_.unsent_bytes)
-    next = std::min(next, sender_.bulk() ? now_.steady : next_batch_);
+    next = std::min(next, sender_.bulk() || hurries() ? now_.steady : next_batch_);
+  if (linkless_since_ && rule_ == reply_rule::when_confirmed)
+    next = std::min(next, *linkless_since_ + options_.ack_timeout);
   return next;
 }
 
@@ -270,6 +274,8 @@ node_status node::core::status(instant now) const {
   out.linked = established_.has_value();
   out.serving = serving_;
   out.peer_in_sync = established_ && sender_.peer_in_sync();
+  out.replies = options_.ack == ack_mode::async ? reply_rule::at_once : rule_;
+  out.alone = alone_;
   if (peer_run_id_ != 0) {
     const sender::lag lag = sender_.measure();
     out.lag_records = lag.records;

@@ -44,6 +44,7 @@ class node::core {
   void on(const event::mutated&);
   void on(const event::listening&);
   void on(const event::command& e);
+  void on(const event::ack_late&);
 
   void check_sessions();
   void check_dial();
@@ -98,6 +99,15 @@ class node::core {
   void check_orders();
   void order_help(const order& o);
   void order_status(const order& o);
+  // --- replies that wait for the peer (acks.cc) --------------------------------------------------
+  void check_replies();
+  void degrade(const std::string& reason);
+  bool caught_up() const;
+  void go_alone(bool on);
+  void order_alone(const order& o);
+  bool hurries() const noexcept {
+    return options_.ack != ack_mode::async && rule_ == reply_rule::when_confirmed;
+  }
 
   session* established();
   static std::string describe(const session& s);
@@ -140,6 +150,12 @@ class node::core {
   instant lost_at_{};
 
   std::map<std::uint64_t, steady_time> orders_;  // commands not yet answered, and their time limits
+  // Until the first look at the link replies wait, which is safe in every mode.
+  reply_rule rule_ = reply_rule::when_confirmed;
+  bool degraded_ = true;  // semisync: replies do not wait until the peer has caught up
+  bool alone_ = false;    // sync: an operator lets it go on without a peer
+  std::optional<steady_time> linkless_since_;
+  bool looked_after_ = false;  // this step did the upkeep
 
   node_status totals_;  // its counters; the rest is filled in by status()
 };

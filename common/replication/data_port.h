@@ -59,6 +59,8 @@ class data_port {
   // that was stored before the journal began (no scan is outstanding), so tombstones may go.
   virtual void confirm(std::size_t shard, journal::position upto, bool all_older) = 0;
   virtual flush_state flush() const = 0;
+  // The peer has the flush_all register as it was in this state (number_of()), or a later one.
+  virtual void confirm_flush(journal::position /*state*/) {}
   // Rises with everything that is journaled.
   virtual std::uint64_t mutations() const noexcept = 0;
 

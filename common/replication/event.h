@@ -8,6 +8,8 @@
 #include <string_view>
 #include <variant>
 
+#include "common/replication/acks.h"
+
 namespace tandem::replication {
 
 // One TCP connection to the peer. Ids of dialled ones are given by the node and odd; ids of
@@ -60,6 +62,9 @@ struct mutated {};
 // The link's port is open.
 struct listening {};
 
+// A reply has waited for ack_timeout under reply_rule::when_confirmed.
+struct ack_late {};
+
 // A line from an operator (commands.h). The id is the caller's, never reused; exactly one
 // effect::answer will carry it, in this step or a later one.
 struct command {
@@ -71,7 +76,7 @@ struct command {
 
 using any_event = std::variant<event::started, event::tick, event::dialed, event::dial_failed,
                                event::accepted, event::received, event::sent, event::closed,
-                               event::mutated, event::listening, event::command>;
+                               event::mutated, event::listening, event::ack_late, event::command>;
 
 namespace effect {
 
@@ -95,6 +100,11 @@ struct serve {
   bool open;
 };
 
+// From now on this holds for replies to mutations. Before the first one: when_confirmed.
+struct replies {
+  reply_rule rule;
+};
+
 // A line for the log.
 enum class level : std::uint8_t { debug, info, warning, error };
 struct note {
@@ -113,6 +123,6 @@ struct answer {
 }  // namespace effect
 
 using any_effect = std::variant<effect::dial, effect::send, effect::close, effect::serve,
-                                effect::note, effect::answer>;
+                                effect::replies, effect::note, effect::answer>;
 
 }  // namespace tandem::replication

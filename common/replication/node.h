@@ -34,6 +34,8 @@ struct node_options {
   milliseconds takeover_grace{80};  // a slave whose link was closed looks for its master so long
   milliseconds batch_interval{1};
   milliseconds clock_skew_max{60000};
+  ack_mode ack = ack_mode::async;        // what replies to mutations wait for
+  milliseconds ack_timeout{1000};        // and how long
   std::size_t frame_bytes = 64 << 10;    // a data frame's payload is cut at about this size
   std::size_t window_bytes = 4 << 20;    // unacknowledged data that may be under way
   std::size_t unsent_bytes = 256 << 10;  // data handed over but not yet taken by the kernel
@@ -58,6 +60,10 @@ struct node_status {
   std::uint64_t refused_by_floor = 0, refused_no_room = 0;
   std::uint64_t full_syncs_sent = 0, resumes_sent = 0, journal_overruns = 0;
   std::uint64_t connects = 0, disconnects = 0, promotions = 0;
+  // Replies to mutations: their rule, and how often semisync gave up waiting.
+  reply_rule replies = reply_rule::at_once;
+  bool alone = false;  // an operator let it go on without a peer
+  std::uint64_t ack_degradations = 0;
   std::string last_disconnect;  // reason
 };
 

@@ -1,6 +1,7 @@
 // One state of a key as it travels between nodes, and the flush_all register that travels beside.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 #include "common/base/version.h"
@@ -44,5 +45,11 @@ struct flush_state {
   std::uint32_t pending_at = 0;  // Unix seconds when everything stored before goes; 0: none
   friend bool operator==(const flush_state&, const flush_state&) = default;
 };
+
+// Numbers the states that a node's register goes through: both words only rise, so the state with
+// the larger number is the later one.
+constexpr std::uint64_t number_of(const flush_state& f) noexcept {
+  return f.watermark.word() + f.pending_issued.word();
+}
 
 }  // namespace tandem::replication

@@ -21,6 +21,9 @@ namespace tandem::replication {
 struct sender_limits {
   std::size_t frame_bytes = 64 << 10;  // a frame is closed at this size
   std::size_t window_bytes = 4 << 20;  // sent and not acknowledged, at most about this
+  // Somebody waits for acknowledgements: an acknowledged position stands for the state that it
+  // names or a later one, at the price of sending a key that changes often more than once.
+  bool exact = false;
 };
 
 class sender {
@@ -71,7 +74,7 @@ class sender {
   struct sent_frame {
     std::uint64_t sequence;
     std::size_t bytes;
-    std::size_t shard;  // whose journal position it advances, or no_shard
+    std::size_t shard;  // whose journal position it advances, no_shard or flush_register
     journal::position position = 0;
   };
   struct large_record {
@@ -87,6 +90,8 @@ class sender {
   // "Everything is there" is sent once per session, after what it refers to.
   enum class milestone : std::uint8_t { pending, sent, acknowledged };
   static constexpr std::size_t no_shard = static_cast<std::size_t>(-1);
+  // Of the frame that carries the flush_all register: its position numbers the register's states.
+  static constexpr std::size_t flush_register = static_cast<std::size_t>(-2);
 
   bool send_flush(std::string& out, std::uint64_t& sequence);
   bool send_large(std::string& out, std::uint64_t& sequence);
@@ -97,6 +102,7 @@ class sender {
   void note_overrun(std::size_t shard);
   void say_in_sync_again();
   bool take(const record& r, std::size_t shard, journal::position after);
+  void confirm(const sent_frame& f);
   void close_frame(std::string& out, std::uint64_t& sequence, frame_type type,
                    std::string_view payload, std::size_t shard, journal::position position);
 

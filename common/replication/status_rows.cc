@@ -20,9 +20,14 @@ std::string one_word(std::string text) {
 
 std::vector<status_row> status_rows(const node_status& s) {
   std::vector<status_row> rows = {
-      {"role", std::string(to_string(s.role))}, {"peer", one_word(s.peer)},
-      {"link", s.linked ? "up" : "down"},       {"serving", yes_no(s.serving)},
-      {"peer_in_sync", yes_no(s.peer_in_sync)}, {"last_disconnect", one_word(s.last_disconnect)},
+      {"role", std::string(to_string(s.role))},
+      {"peer", one_word(s.peer)},
+      {"link", s.linked ? "up" : "down"},
+      {"serving", yes_no(s.serving)},
+      {"peer_in_sync", yes_no(s.peer_in_sync)},
+      {"last_disconnect", one_word(s.last_disconnect)},
+      {"alone", yes_no(s.alone)},
+      {"ack_replies", std::string(to_string(s.replies))},
   };
   const std::pair<const char*, std::uint64_t> numbers[] = {
       {"term", s.term},
@@ -45,6 +50,7 @@ std::vector<status_row> status_rows(const node_status& s) {
       {"connects", s.connects},
       {"disconnects", s.disconnects},
       {"promotions", s.promotions},
+      {"ack_degradations", s.ack_degradations},
   };
   for (const auto& [name, value] : numbers) rows.emplace_back(name, std::to_string(value));
   return rows;

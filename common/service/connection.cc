@@ -73,12 +73,34 @@ void connection::resume(instant now) {
   state_->run(now);
 }
 
+bool connection::waits() const noexcept {
+  return state_->held != nullptr && !state_->held->empty();
+}
+
+void connection::look(instant now) {
+  if (state_->held) state_->look(now);
+}
+
+std::uint64_t connection::seen() const noexcept {
+  return state_->held ? state_->held->seen() : 0;
+}
+
 std::size_t connection::output(std::span<std::string_view> pieces) const {
-  return state_->out.pieces(pieces);
+  const std::size_t count = state_->out.pieces(pieces);
+  if (!waits()) return count;
+  std::size_t room = state_->sendable();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (pieces[i].size() >= room) {
+      pieces[i] = pieces[i].substr(0, room);
+      return room == 0 ? i : i + 1;
+    }
+    room -= pieces[i].size();
+  }
+  return count;
 }
 
 bool connection::has_output() const noexcept {
-  return !state_->out.empty();
+  return state_->sendable() != 0;
 }
 
 void connection::sent(std::size_t n) {

@@ -12,6 +12,8 @@
 // - Memory is bounded: at most one request line (or a large `get`), one value being received, and
 //   output_limit bytes of replies plus one reply; while output is above the limit wants_read() is
 //   false and no further request is executed.
+// - Replies to mutations wait for the peer where the server says so (server::acks), all those of a
+//   pipeline together; what is behind one in the output waits with it.
 // - Large values are received straight into their place and sent from it.
 // - A client that sent `watch` is told what happens from then on, and nothing else: its owner is
 //   woken (name()) and calls pull().
@@ -64,6 +66,14 @@ class connection {
   bool has_more() const noexcept;
   void resume(instant now);
 
+  // Replies wait until the peer has what they tell of (replication.ack): call look() when the gate
+  // has changed and, at the latest, about the gate's time-out later. output() has what goes before
+  // them.
+  bool waits() const noexcept;
+  void look(instant now);
+  // ack_gate::changes() at the last look.
+  std::uint64_t seen() const noexcept;
+
   // The unsent reply bytes in order: fills at most pieces.size() of them, returns how many.
   // Pieces stay valid until sent() or the next received()/resume().
   std::size_t output(std::span<std::string_view> pieces) const;
@@ -73,7 +83,7 @@ class connection {
   bool wants_read() const noexcept;
   // The next bytes belong to a value.
   bool inside_value() const noexcept;
-  // Close as soon as the output is sent (quit, a protocol violation, end of input).
+  // Close as soon as the output is sent and none waits (quit, a protocol violation, end of input).
   bool wants_close() const noexcept;
   // Whether it was the client who ended it, by a command or the end of its input.
   bool left() const noexcept;

@@ -39,6 +39,7 @@ parsed_line parse(std::string_view line) {
 
 void connection::state::run(instant now) {
   execution with{data, counts, host, out, now, mutated, client};
+  if (held) with.tickets = &held->notes();
   lookahead ahead;
   unsigned share = limits.requests_per_event;
   stalled = false;
@@ -48,14 +49,32 @@ void connection::state::run(instant now) {
       if (stalled && share == 0) counts.conn_yields.add();
       break;
     }
-    if (step(with, ahead, share) == progress::waiting) break;
+    if ((held ? step_and_hold(with, ahead, share) : step(with, ahead, share)) == progress::waiting)
+      break;
     --share;
   }
+  if (held) look(now);
   if (!ahead.empty()) finder.restart();  // they will be looked at again
   if (in.empty()) in.shrink(0);
   if (!mutated) return;
   mutated = false;
   host.mutated();
+}
+
+// A step executes one command, or some keys of one.
+connection::state::progress connection::state::step_and_hold(execution& with, lookahead& ahead,
+                                                             unsigned share) {
+  held->begin(out.end());
+  const progress came_to = step(with, ahead, share);
+  held->finish(out.end(), at == stage::keys, with.now);
+  return came_to;
+}
+
+void connection::state::look(instant now) {
+  if (held->look(out, now)) host.acknowledgement_late();
+  if (!held->abandoned()) return;
+  in.consume(keys_line);
+  at = stage::line;
 }
 
 connection::state::progress connection::state::step(execution& with, lookahead& ahead,

@@ -13,6 +13,7 @@
 #include "common/service/byte_buffer.h"
 #include "common/service/connection.h"
 #include "common/service/executor.h"
+#include "common/service/held_replies.h"
 #include "common/service/key_dump.h"
 #include "common/service/output.h"
 #include "common/service/watch_hub.h"
@@ -61,12 +62,16 @@ struct connection::state {
         counts(statistics),
         host(the_server),
         limits(the_limits),
+        held(the_server.acks() == nullptr ? nullptr
+                                          : std::make_unique<held_replies>(*the_server.acks())),
         at(the_limits.authenticate ? stage::login : stage::line) {}
 
   // What a step came to.
   enum class progress { worked, waiting };
 
   void run(instant now);
+  progress step_and_hold(execution& with, lookahead& ahead, unsigned share);
+  void look(instant now);
   progress step(execution& with, lookahead& ahead, unsigned share);
   protocol::line_status look_ahead(lookahead& ahead, unsigned share);
   progress step_line(execution& with, lookahead& ahead, unsigned share);
@@ -87,7 +92,11 @@ struct connection::state {
   void remember(const command& r);
   void swallow(std::size_t n, std::string_view then);
   void close();
-  bool has_room() const { return out.size() < limits.output_limit; }
+  bool has_room() const {
+    return out.size() < limits.output_limit && (held == nullptr || !held->full());
+  }
+  // Of the output, what does not wait for the peer.
+  std::size_t sendable() const { return held == nullptr ? out.size() : held->sendable(out); }
 
   store& data;
   worker_statistics& counts;
@@ -96,6 +105,7 @@ struct connection::state {
 
   byte_buffer in;  // received, not yet parsed; in stage `keys` the line is still in it
   output_queue out;
+  const std::unique_ptr<held_replies> held;  // null: no reply waits for the peer
   protocol::line_finder finder;
 
   stage at;

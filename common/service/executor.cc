@@ -44,8 +44,8 @@ void remove(execution& with, const command& r) {
     found = shard.find(key, false).has_value();
     // Even where nothing is seen here: what was evicted here may still live at the peer.
     shard.remove(key);
+    with.changed(r, shard);
   }
-  with.mutated = true;
   (found ? with.counts.delete_hits : with.counts.delete_misses).add();
   with.answer(r, found ? reply::deleted : reply::not_found);
 }
@@ -70,8 +70,8 @@ void change(execution& with, const command& r) {
     note_store(with, shard, key, up ? "incr" : "decr",
                stored ? reply::stored : reply::no_room_for_number, changed->digits().size());
     if (!stored) return with.answer(r, reply::no_room_for_number);
+    with.changed(r, shard);
   }
-  with.mutated = true;
   char line[protocol::number_line_max];
   const char* const end = protocol::write_number_line(line, changed->value);
   with.answer(r, {line, static_cast<std::size_t>(end - line)});
@@ -85,8 +85,8 @@ void touch(execution& with, const command& r) {
     auto shard = with.data.lock(key, with.now);
     note_fetch(with, shard, key);
     found = shard.touch(key, exptime);
+    if (found) with.changed(r, shard);
   }
-  with.mutated |= found;
   with.counts.cmd_touch.add();
   (found ? with.counts.touch_hits : with.counts.touch_misses).add();
   with.answer(r, found ? reply::touched : reply::not_found);
@@ -100,8 +100,8 @@ void flush_all(execution& with, const request& r) {
   // A negative delay is none.
   const std::uint32_t at =
       r.exptime <= 0 ? 0 : protocol::absolute_exptime(r.exptime, unix_seconds(with.now.wall));
-  with.data.flush_all(at, with.now);
-  with.mutated = true;
+  const auto state = with.data.flush_all(at, with.now);
+  with.changed(r, ack_ticket{with.data.shard_count(), state});
   with.answer(r, reply::ok);
 }
 
@@ -159,7 +159,7 @@ void retrieve(execution& with, const command& r, const hashed_key& key) {
       append_value(with.out, key.key, *item, with_cas);
       if (touching) {
         shard.touch(key, protocol::absolute_exptime(r.exptime, unix_seconds(with.now.wall)));
-        with.mutated = true;
+        with.changed(r, shard);
       }
     }
   }

@@ -9,6 +9,7 @@
 #include "common/base/time.h"
 #include "common/protocol/base64.h"
 #include "common/protocol/request.h"
+#include "common/service/held_replies.h"
 #include "common/service/output.h"
 #include "common/service/server.h"
 #include "common/service/store.h"
@@ -43,8 +44,18 @@ struct execution {
   server& host;
   output_queue& out;
   instant now;
-  bool& mutated;   // set when something was journaled
-  int client = 0;  // its name in `watch` and `stats conns`
+  bool& mutated;                   // set when something was journaled
+  int client = 0;                  // its name in `watch` and `stats conns`
+  ack_tickets* tickets = nullptr;  // null: nobody waits for what the peer confirms
+
+  // The command has journaled something; the shard of its key is still locked.
+  void changed(const protocol::request& r, const store::locked& shard) {
+    changed(r, tickets == nullptr ? ack_ticket{} : shard.ticket());
+  }
+  void changed(const protocol::request& r, const ack_ticket& ticket) {
+    mutated = true;
+    if (tickets != nullptr && !r.noreply) tickets->push_back(ticket);
+  }
 
   void answer(const protocol::request& r, std::string_view line) {
     if (!r.noreply) out.append(line);

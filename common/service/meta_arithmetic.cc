@@ -67,7 +67,7 @@ outcome change(execution& with, const command& r, store::locked& shard, const ha
   const auto put = put_number(shard, key, item, *result.number, new_meta(with, r, result));
   note(with, shard, key, up ? "incr" : "decr", put.status, *result.number);
   if (put.status != store_status::stored) return refused(reply::no_room_for_number);
-  with.mutated = true;
+  with.changed(r, shard);
   result.cas_unique = put.cas_unique;
   return result;
 }
@@ -78,7 +78,7 @@ outcome create(execution& with, const command& r, store::locked& shard, const ha
   const auto put = shard.put(key, 0, meta.exptime, result.number->digits(), key_mark(r), meta.cas);
   note(with, shard, key, "add", put.status, *result.number);
   if (put.status != store_status::stored) return refused(reply::no_room_for_item);
-  with.mutated = true;
+  with.changed(r, shard);
   result.cas_unique = put.cas_unique;
   return result;
 }

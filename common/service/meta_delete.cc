@@ -31,7 +31,7 @@ bool spoil(execution& with, const command& r, store::locked& shard, const hashed
   } else if (shard.renew(key, exptime, marks, cas).status != store_status::stored) {
     shard.remove(key);  // as by an eviction; but the peer's value is stale as well
   }
-  with.mutated = true;
+  with.changed(r, shard);
   return true;
 }
 
@@ -52,7 +52,7 @@ std::string_view act(execution& with, const command& r, const hashed_key& key) {
   }
   const std::string_view status = item ? "HD" : "NF";
   shard.remove(key);
-  with.mutated = true;
+  with.changed(r, shard);
   (item ? with.counts.delete_hits : with.counts.delete_misses).add();
   return status;
 }

@@ -106,7 +106,7 @@ bool create(execution& with, const command& r, store::locked& shard, const hashe
   const auto put =
       shard.put(key, 0, becomes.exptime, std::string_view(), becomes.marks, wanted_cas(r));
   if (put.status != engine::store_status::stored) return false;
-  with.mutated = true;
+  with.changed(r, shard);
   item.meta.stored = version(put.cas_unique);  // for c
   answer_hit(with, r, item, true);
   return true;
@@ -120,7 +120,7 @@ bool find(execution& with, const command& r, const hashed_key& key) {
   const outcome becomes = answer_hit(with, r, *item, false);
   if (becomes.won || r.meta.has('T')) {
     shard.touch(key, becomes.exptime, becomes.marks);
-    with.mutated = true;
+    with.changed(r, shard);
   }
   return true;
 }

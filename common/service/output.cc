@@ -1,5 +1,8 @@
 #include "common/service/output.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "common/base/check.h"
 
 namespace tandem::service {
@@ -45,6 +48,7 @@ std::size_t output_queue::pieces(std::span<std::string_view> pieces) const {
 void output_queue::sent(std::size_t n) {
   CHECK(n <= size_);
   size_ -= n;
+  gone_ += n;
   while (n != 0) {
     const bool has_pin = first_pin_ < pins_.size();
     const std::uint64_t text_end = has_pin ? pins_[first_pin_].text_before : appended_;
@@ -61,6 +65,54 @@ void output_queue::sent(std::size_t n) {
     if (first_pin_sent_ == pins_[first_pin_].value->size()) drop_first_pin();
   }
   if (size_ == 0) release_memory();
+}
+
+void output_queue::rewrite(std::span<const change> changes) {
+  output_queue fresh;
+  fresh.gone_ = gone_;
+  fresh.first_capacity_ = first_capacity_;
+  std::uint64_t at = gone_, skip_to = gone_;
+  const auto begin_changes = [&] {
+    while (!changes.empty() && changes.front().begin <= at && at >= skip_to) {
+      fresh.append(changes.front().text);
+      skip_to = changes.front().end;
+      changes = changes.subspan(1);
+    }
+  };
+  const auto take_text = [&](std::string_view run) {
+    while (!run.empty()) {
+      begin_changes();
+      const bool skips = at < skip_to;
+      std::uint64_t upto = at + run.size();
+      if (skips)
+        upto = std::min(upto, skip_to);
+      else if (!changes.empty())
+        upto = std::min(upto, changes.front().begin);
+      const auto n = static_cast<std::size_t>(upto - at);
+      if (!skips) fresh.append(run.substr(0, n));
+      run.remove_prefix(n);
+      at = upto;
+    }
+  };
+  std::string_view text = text_.view();
+  std::uint64_t text_at = sent_;
+  for (std::size_t i = first_pin_; i < pins_.size(); ++i) {
+    const auto before = static_cast<std::size_t>(pins_[i].text_before - text_at);
+    take_text(text.substr(0, before));
+    text.remove_prefix(before);
+    text_at += before;
+    begin_changes();
+    const std::size_t gone = i == first_pin_ ? first_pin_sent_ : 0;
+    if (at >= skip_to) {
+      fresh.pin(*pins_[i].value);
+      fresh.first_pin_sent_ += gone;  // only the first thing in the queue can be gone in part
+      fresh.size_ -= gone;
+    }
+    at += pins_[i].value->size() - gone;
+  }
+  take_text(text);
+  begin_changes();
+  *this = std::move(fresh);
 }
 
 void output_queue::drop_first_pin() {

@@ -36,12 +36,25 @@ class output_queue {
   // Unsent bytes, those of pinned values included.
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
+  // Where the unsent bytes begin and end, in bytes ever queued; rewrite() moves the end.
+  std::uint64_t begin() const noexcept { return gone_; }
+  std::uint64_t end() const noexcept { return gone_ + size_; }
 
   // The unsent bytes in order: fills at most pieces.size() of them, returns how many. Valid until
   // the next call that changes the output.
   std::size_t pieces(std::span<std::string_view> pieces) const;
   // The first `n` <= size() bytes are gone out.
   void sent(std::size_t n);
+
+  // Puts `text` in the place of the unsent bytes from `begin` to `end` (there may be none). A
+  // pinned value is replaced whole or not at all. Takes memory and time as for a copy of the
+  // output.
+  struct change {
+    std::uint64_t begin, end;
+    std::string_view text;
+  };
+  // In their order, not overlapping.
+  void rewrite(std::span<const change> changes);
 
   // Memory of its own: copied bytes and bookkeeping, not the pinned values.
   std::size_t buffered_bytes() const noexcept {
@@ -63,6 +76,7 @@ class output_queue {
   std::vector<pinned> pins_;    // from first_pin_ on
   std::size_t first_pin_ = 0;
   std::size_t first_pin_sent_ = 0;  // bytes of it that are gone out
+  std::uint64_t gone_ = 0;          // bytes ever sent
   std::size_t size_ = 0;
   std::size_t first_capacity_ = 0;  // what the last run of replies needed
 };

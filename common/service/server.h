@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/time.h"
+#include "common/service/ack_gate.h"
 #include "common/service/crawler.h"
 #include "common/service/prefix_statistics.h"
 #include "common/service/watch_hub.h"
@@ -72,6 +73,12 @@ class server {
   virtual void reset_statistics() = 0;  // connection counts and the like
   // Something was journaled: wake the link. Called at most once per received()/resume().
   virtual void mutated() = 0;
+
+  // Where replies to mutations wait for the peer; null: they do not. The same for the life of a
+  // connection.
+  virtual ack_gate* acks() noexcept { return nullptr; }
+  // A reply has waited its time in semisync: the rule has to change.
+  virtual void acknowledgement_late() {}
 
   // Shared by all connections.
   prefix_statistics& prefixes() noexcept { return prefixes_; }

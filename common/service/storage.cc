@@ -190,7 +190,7 @@ outcome give_up(execution& with, store::locked& shard, const hashed_key& key, co
                 store_status status) {
   if (r.what == verb::set || r.what == verb::meta_set) {
     shard.remove(key);
-    with.mutated = true;
+    with.mutated = true;  // the answer is an error already: it waits for nothing
   }
   return refused(with, status);
 }
@@ -199,7 +199,7 @@ outcome store_new(execution& with, store::locked& shard, const hashed_key& key, 
                   const attributes& a, const block& value) {
   const auto stored = put(shard, key, a, value);
   if (stored.status != store_status::stored) return give_up(with, shard, key, r, stored.status);
-  with.mutated = true;
+  with.changed(r, shard);
   return {storing::stored, stored.cas_unique};
 }
 
@@ -223,7 +223,7 @@ outcome store_joined(execution& with, store::locked& shard, const hashed_key& ke
   const auto stored = unchanged ? put(shard, key, a, {{}, ahead->value})
                                 : join(shard, key, *item, a, value, at_end);
   if (stored.status != store_status::stored) return {storing::not_stored};
-  with.mutated = true;
+  with.changed(r, shard);
   return {storing::stored, stored.cas_unique, size};
 }
 

@@ -40,7 +40,7 @@ store::store(const store_options& options) : options_(options), node_id_(options
   limits.evict = options.evict;
   for (std::size_t i = 0; i < options.shards; ++i)
     partitions_.push_back(
-        std::make_unique<partition>(limits, options.journal_bytes / options.shards, mutations_));
+        std::make_unique<partition>(i, limits, options.journal_bytes / options.shards, mutations_));
 }
 
 // --- clients' commands ---------------------------------------------------------------------------
@@ -154,7 +154,7 @@ version store::raise_watermark(version at_least, instant now) {
   return at_least;
 }
 
-void store::flush_all(std::uint32_t at, instant now) {
+replication::journal::position store::flush_all(std::uint32_t at, instant now) {
   const std::lock_guard guard(flush_mutex_);
   if (at > unix_seconds(now.wall)) {
     const std::uint64_t ticks =
@@ -170,6 +170,7 @@ void store::flush_all(std::uint32_t at, instant now) {
   }
   flush_due_.store(flush_.pending_at, std::memory_order_relaxed);
   mutations_.fetch_add(1);
+  return replication::number_of(flush_);
 }
 
 void store::carry_out_due_flush(instant now) {

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "common/base/hash.h"
@@ -19,6 +20,7 @@
 #include "common/replication/clock.h"
 #include "common/replication/data_port.h"
 #include "common/replication/journal.h"
+#include "common/service/ack_gate.h"
 
 namespace tandem::service {
 
@@ -48,9 +50,9 @@ struct hashed_key {
 
 class store final : public replication::data_port {
   struct partition final : engine::drop_listener {
-    partition(const engine::shard_limits& limits, std::size_t journal_bytes,
+    partition(std::size_t number, const engine::shard_limits& limits, std::size_t journal_bytes,
               std::atomic<std::uint64_t>& mutation_count)
-        : items(limits), journal(journal_bytes), mutations(mutation_count) {
+        : index(number), items(limits), journal(journal_bytes), mutations(mutation_count) {
       items.set_drop_listener(this);
     }
     ~partition() = default;
@@ -62,6 +64,7 @@ class store final : public replication::data_port {
     }
     void evicted(const engine::item_view& item, instant now) noexcept override;
 
+    const std::size_t index;
     mutable std::mutex mutex;
     engine::shard items;
     replication::hybrid_clock clock;
@@ -122,6 +125,8 @@ class store final : public replication::data_port {
       return shard_.items.fits(key_size, value_size);
     }
     instant now() const noexcept { return now_; }
+    // What the peer has to confirm before it is known to have all that happened here so far.
+    ack_ticket ticket() const noexcept { return {shard_.index, shard_.journal.end()}; }
 
    private:
     friend class store;
@@ -154,8 +159,8 @@ class store final : public replication::data_port {
   void prefetch_item(std::uint64_t hash) const noexcept;
 
   // flush_all: everything stored so far goes now, or, with `at` (Unix seconds) in the future,
-  // everything stored before that moment goes then.
-  void flush_all(std::uint32_t at, instant now);
+  // everything stored before that moment goes then. Returns the number of the register's state.
+  replication::journal::position flush_all(std::uint32_t at, instant now);
 
   // Reclaims expired, flushed and confirmed memory a little, and carries out a due flush. To be
   // called a few times a second; each call is bounded.
@@ -186,6 +191,16 @@ class store final : public replication::data_port {
   // uses the store; the hub outlives it.
   void set_watchers(watch_hub& hub);
   watch_hub* watchers() const noexcept { return watchers_; }  // null: none set
+  // What the peer confirms is told there from now on. Before any thread uses the store; the gate
+  // outlives it.
+  void set_acks(ack_gate& gate) noexcept {
+    acks_ = &gate;
+    exact_ = true;
+  }
+  // A position of the journal is a promise from now on: whoever has read up to it has been given
+  // the then current state of every key named before it, or a later one. Without, a key that
+  // changes often is given only where it is named last. Before any thread uses the store.
+  void set_exact() noexcept { exact_ = true; }
   // A digest of all visible items (key, everything of their meta, value), equal on two nodes that
   // hold the same whatever their shard counts, and how many items it covers.
   struct digest_result {
@@ -215,6 +230,7 @@ class store final : public replication::data_port {
             const replication::record_sink& sink) override;
   standing check(std::string_view key, version changed) const override;
   void confirm(std::size_t shard, replication::journal::position upto, bool all_older) override;
+  void confirm_flush(replication::journal::position state) override;
   replication::flush_state flush() const override;
   replication::apply_status apply(const replication::record& incoming, instant now) override;
   version highest() const override;
@@ -242,6 +258,9 @@ class store final : public replication::data_port {
   std::atomic<std::uint64_t> mutations_{0};
   std::vector<std::unique_ptr<partition>> partitions_;
   watch_hub* watchers_ = nullptr;
+  bool exact_ = false;
+  std::unordered_set<std::uint64_t> sent_early_;  // versions, of one call of read_journal
+  ack_gate* acks_ = nullptr;                      // null: nobody waits for what the peer confirms
   std::atomic<unsigned> node_id_;
   std::atomic<unsigned> node_ids_used_{0};  // a bit for each
   mutable std::mutex flush_mutex_;          // taken before a shard's lock, never after

@@ -78,6 +78,7 @@ replication::journal::position store::start_journal(std::size_t shard) {
   partition& p = *partitions_[shard];
   const std::lock_guard guard(p.mutex);
   p.journal.start();
+  if (acks_ != nullptr) acks_->begin_scan(shard, p.journal.end());
   return p.journal.end();
 }
 
@@ -114,17 +115,21 @@ replication::journal::position store::read_journal(std::size_t shard,
   partition& p = *partitions_[shard];
   const std::lock_guard guard(p.mutex);
   bool go_on = true;
+  if (exact_) sent_early_.clear();
   return p.journal.read(from, [&](const replication::journal::entry& e) {
     if (!go_on) return false;
     const auto item = p.items.find_any(hash_key(e.key), e.key);
-    if (!item) {
-      go_on = sink(gone(e.key, e.changed));
-    } else if (item->meta.changed() == e.changed) {
-      // What can be seen here no more is not worth its bytes, but what it replaced must go there.
-      const bool worth =
-          item->meta.kind == item_kind::tombstone || p.items.visible(item->meta, now);
-      go_on = sink(worth ? record_of(*item) : gone(e.key, item->meta.stored, item->meta.touched));
-    }  // else a later entry, or the peer's own record, speaks for the key
+    const version held = item ? item->meta.changed() : e.changed;
+    // A later entry, or the peer's own record, speaks for the key. If positions are promises, what
+    // it will say is said here: the later entry may fall into a frame that is lost.
+    if (held != e.changed && (!exact_ || !sent_early_.insert(held.word()).second)) return true;
+    if (held == e.changed && exact_ && sent_early_.contains(held.word())) return true;
+    if (!item)
+      go_on = sink(gone(e.key, held));
+    else if (item->meta.kind == item_kind::tombstone || p.items.visible(item->meta, now))
+      go_on = sink(record_of(*item));
+    else  // not worth its bytes, but what it replaced must go there
+      go_on = sink(gone(e.key, item->meta.stored, item->meta.touched));
     return true;
   });
 }
@@ -146,6 +151,7 @@ void store::confirm(std::size_t shard, replication::journal::position upto, bool
   partition& p = *partitions_[shard];
   const std::lock_guard guard(p.mutex);
   const bool complete = all_older && upto >= p.journal.begin();
+  if (acks_ != nullptr) acks_->confirm(shard, upto, complete);
   p.journal.trim(upto);
   if (const std::size_t bytes = p.journal.bytes(); bytes < p.journal_charge) {
     p.journal_charge = bytes;
@@ -160,6 +166,10 @@ void store::confirm(std::size_t shard, replication::journal::position upto, bool
   });
   p.confirmed = std::max(p.confirmed, known);
   p.items.set_shared(p.confirmed, node_ids_used_.load(std::memory_order_relaxed));
+}
+
+void store::confirm_flush(replication::journal::position state) {
+  if (acks_ != nullptr) acks_->confirm(acks_->flush_slot(), state, true);
 }
 
 // --- replication: receiving ----------------------------------------------------------------------

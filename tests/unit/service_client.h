@@ -4,11 +4,14 @@
 
 #include <array>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/base/prng.h"
+#include "common/service/ack_gate.h"
 #include "common/service/connection.h"
 #include "common/service/credentials.h"
 
@@ -23,6 +26,7 @@ constexpr instant after(std::uint32_t seconds) {
 // The process around the connection.
 class test_server final : public service::server {
  public:
+  explicit test_server(std::unique_ptr<service::ack_gate> acks = nullptr) : gate(std::move(acks)) {}
   service::process_facts facts() const override {
     service::process_facts facts;
     facts.pid = 42;
@@ -46,6 +50,8 @@ class test_server final : public service::server {
   void set_verbosity(int level) override { verbosity = level; }
   void reset_statistics() override { ++resets; }
   void mutated() override { ++mutations; }
+  service::ack_gate* acks() noexcept override { return gate.get(); }
+  void acknowledgement_late() override { ++late_acknowledgements; }
 
   service::worker_statistics statistics;
   service::command_policy allowed;
@@ -55,6 +61,8 @@ class test_server final : public service::server {
   int verbosity = 0;
   int resets = 0;
   int mutations = 0;
+  int late_acknowledgements = 0;
+  std::unique_ptr<service::ack_gate> gate;  // null: replies do not wait for a peer
 
  private:
   std::vector<service::worker_statistics*> workers_{&statistics};
@@ -74,6 +82,13 @@ class client {
                   const service::connection_limits& limits = {})
       : data(options), connection(data, host.statistics, host, limits) {
     data.set_watchers(host.watchers());
+  }
+  // Replies wait for a peer as `gate` says.
+  client(const service::store_options& options, const service::connection_limits& limits,
+         std::unique_ptr<service::ack_gate> gate)
+      : host(std::move(gate)), data(options), connection(data, host.statistics, host, limits) {
+    data.set_watchers(host.watchers());
+    data.set_acks(*host.gate);
   }
 
   // How replies are taken: everything at once, or a random few bytes at a time.
@@ -107,6 +122,14 @@ class client {
       connection.resume(now);
       take();
     }
+  }
+
+  // What has become sendable since the last call, after another look at the gate.
+  std::string look(instant now) {
+    replies_.clear();
+    connection.look(now);
+    settle(now);
+    return replies_;
   }
 
   std::size_t unsent = 0;  // bytes of the last send() that were not received

@@ -98,3 +98,43 @@ TEST_CASE("an output that was sent holds next to no memory") {
   out.sent(100000);
   REQUIRE(out.buffered_bytes() <= 2048);
 }
+
+TEST_CASE("changes put other text in the place of what is not sent yet, pinned values and all") {
+  prng random(3);
+  for (int round = 0; round < 2000; ++round) {
+    output_queue out;
+    std::string model;
+    std::vector<std::pair<std::size_t, std::size_t>> parts;  // where each begins and ends
+    for (std::uint64_t n = 1 + random.below(8); n != 0; --n) {
+      const std::size_t begin = model.size();
+      const char c = static_cast<char>('a' + random.below(26));
+      const std::string text(random.below(5), c);
+      out.append(text);
+      model += text;
+      if (random.below(2) == 0) {
+        out.pin(*large(1 + random.below(20), c));
+        model.append(out.end() - model.size(), c);
+      }
+      parts.emplace_back(begin, model.size());
+    }
+    // What is gone may end inside a part; changes are of parts behind it.
+    const std::size_t gone = random.below(model.size() + 1);
+    out.sent(gone);
+    std::vector<output_queue::change> changes;
+    std::string wanted;
+    std::size_t at = gone;
+    for (const auto& [begin, end] : parts) {
+      if (begin < gone || random.below(2) == 0) continue;
+      wanted += model.substr(at, begin - at) + "<new>";
+      changes.push_back({begin, end, "<new>"});
+      at = end;
+    }
+    wanted += model.substr(at);
+    REQUIRE(out.begin() == gone);
+    out.rewrite(changes);
+    REQUIRE(out.size() == wanted.size());
+    REQUIRE(out.begin() == gone);
+    out.append("!");
+    REQUIRE(take(out, 1 + random.below(4), 1 + random.below(9)) == wanted + "!");
+  }
+}
