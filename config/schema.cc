@@ -6,6 +6,7 @@
 #include "common/base/check.h"
 #include "config/binding.h"
 #include "config/client_keys.h"
+#include "config/link_security_keys.h"
 
 namespace tandem::config {
 namespace {
@@ -237,7 +238,8 @@ constexpr std::array node_keys = {
              "How long a slave whose link was closed (not silent: that is dead_after) looks "
              "for its master before it takes over; a refused connection ends the wait at "
              "once. It goes on serving meanwhile. Over a slow network it should be more "
-             "than three round trips, or a broken connection is taken for a dead master."}),
+             "than three round trips (five where the link has a secret and TLS), or a broken "
+             "connection is taken for a dead master."}),
     in_replication<&R::batch_interval>(
         {.name = "batch_interval",
          .type = kind::duration,
@@ -264,8 +266,11 @@ constexpr std::array node_keys = {
          .description =
              "Accept a peer on another host although the link is not authenticated. Whoever "
              "reaches the replication port can then read, change and delete everything. Only on a "
-             "network that is closed by other means."}),
+             "network that is closed by other means. With secret_file or tls_certificate it is not "
+             "needed."}),
+};
 
+constexpr std::array process_keys = {
     in_control<&O::socket>(
         {.name = "socket",
          .type = kind::string,
@@ -343,11 +348,13 @@ constexpr std::array<key, N + M> joined(const std::array<key, N>& first,
   return all;
 }
 
-constexpr std::array keys = joined(client_keys, node_keys);
+constexpr std::array keys =
+    joined(joined(client_keys, node_keys), joined(link_security_keys, process_keys));
 
 constexpr std::array section_table = {
     section{"listen", "Where clients connect, and how long they may stay silent."},
-    section{"tls", "TLS for clients. The link to the peer is not covered by it."},
+    section{"tls",
+            "TLS for clients. The link to the peer has its own (replication.tls_certificate)."},
     section{"auth", "Who the clients are."},
     section{"commands", "Commands that act on more than a key."},
     section{"cache", "What is kept, and how much of it."},

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <variant>
 
+#include "common/replication/secret.h"
+
 namespace tandem::replication {
 
 // One TCP connection to the peer. Ids of dialled ones are given by the node and odd; ids of
@@ -21,9 +23,10 @@ struct started {};
 // deadline() has passed.
 struct tick {};
 
-// An effect::dial succeeded, or did not.
+// An effect::dial succeeded, or did not. fresh: needed only where there is a secret.
 struct dialed {
   session_id session;
+  nonce fresh{};
 };
 struct dial_failed {
   session_id session;
@@ -34,6 +37,7 @@ struct dial_failed {
 struct accepted {
   session_id session;
   std::string from;
+  nonce fresh{};
 };
 
 // Borrowed for the step.
@@ -48,10 +52,11 @@ struct sent {
   std::size_t bytes;
 };
 
-// By the peer or an error.
+// By the peer or an error. untrusted: TLS broke, for a certificate most likely.
 struct closed {
   session_id session;
   std::string reason;
+  bool untrusted = false;
 };
 
 // Something was journaled.
@@ -67,11 +72,16 @@ struct command {
   std::string text;
 };
 
+// Other secrets count from the next handshake on; at least one, as there was before.
+struct rekeyed {
+  secrets known;
+};
+
 }  // namespace event
 
 using any_event = std::variant<event::started, event::tick, event::dialed, event::dial_failed,
                                event::accepted, event::received, event::sent, event::closed,
-                               event::mutated, event::listening, event::command>;
+                               event::mutated, event::listening, event::command, event::rekeyed>;
 
 namespace effect {
 
@@ -85,9 +95,10 @@ struct send {
   std::string bytes;
 };
 
-// After what was sent; no closed event follows.
+// After what was sent, which need not arrive if it is `at_once`; no closed event follows.
 struct close {
   session_id session;
+  bool at_once = false;
 };
 
 // Open the client port (and take clients), or close it and every client connection.

@@ -45,6 +45,7 @@ std::vector<status_row> status_rows(const node_status& s) {
       {"connects", s.connects},
       {"disconnects", s.disconnects},
       {"promotions", s.promotions},
+      {"handshakes_refused", s.handshakes_refused},
   };
   for (const auto& [name, value] : numbers) rows.emplace_back(name, std::to_string(value));
   return rows;
