@@ -1,5 +1,5 @@
-"""The link's shared secret and its TLS: who gets in, who does not and is told why, and that the real
-peer still does; files read anew while the link is up."""
+"""The link's shared secret and its TLS: who gets in, who does not and is told why, and that the
+real peer still does; files read anew while the link is up."""
 
 import contextlib
 import os

@@ -499,7 +499,7 @@ TEST_CASE("strangers cannot fill the log") {
 
 TEST_CASE("a peer that speaks TLS to a node that does not is told from nonsense") {
   for (const std::string& bytes : {std::string("\x16\x03\x01\x02\x00\x01", 6),
-                                  std::string("\x15\x03\x03\x00\x02\x02\x46", 7)}) {
+                                   std::string("\x15\x03\x03\x00\x02\x02\x46", 7)}) {
     a_node acceptor({}, false);
     acceptor.step(event::accepted{2, "10.0.0.66:1"});
     acceptor.step(event::received{2, bytes});
