@@ -247,7 +247,8 @@ class Tls(LinkTest):
         cls.stranger = Authority(cls.store, "stranger")
         for name in ("node-a", "node-b", "renewed", "other"):
             cls.authority.sign(name)
-        cls.authority.sign("expired", days=-1)
+        for name in ("node-a", "node-b"):
+            cls.authority.sign("expired-" + name, name, days=-1)
         cls.stranger.sign("intruder")
 
     def keys(self, certificate, ca=None, **more):
@@ -288,7 +289,7 @@ class Tls(LinkTest):
         for name, keys, master_says, bad_says in (
                 ("wrong-ca", self.keys("intruder", self.authority), refused + "unable to get",
                  "it refuses us: .*unknown ca"),
-                ("expired", self.keys("expired"), refused + "certificate has expired",
+                ("expired", self.keys("expired-node-b"), refused + "certificate has expired",
                  "it refuses us: .*certificate expired"),
                 ("wrong-name", self.keys("other"), refused + "hostname mismatch",
                  "it refuses us: .*"),
@@ -314,7 +315,7 @@ class Tls(LinkTest):
 
     def test_a_dialler_checks_whom_it_reached(self):
         for name, keys, why in (("false", self.keys("intruder"), "unable to get"),
-                                ("late", self.keys("expired"), "certificate has expired"),
+                                ("late", self.keys("expired-node-a"), "certificate has expired"),
                                 ("renamed", self.keys("other"), "hostname mismatch")):
             master = self.configured(name, **keys).start()
             caller = self.configured("caller" + name, **self.keys("node-b", tls_peer_name="node-a"))
