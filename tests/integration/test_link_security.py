@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
 
 from certificates import Authority
@@ -90,16 +91,37 @@ class LinkTest(PairTest):
                 if not connection.recv(65536):
                     return
 
-    def crowd(self, node, count=1000):
+    def crowd(self, node, count=1000, host=HOST):
         """So many connections that say nothing."""
         held = []
         for _ in range(count):
             connection = socket.socket()
+            self.addCleanup(connection.close)
+            connection.bind((host, 0))
             connection.setblocking(False)
             connection.connect_ex((HOST, node.link_port))
             held.append(connection)
-            self.addCleanup(connection.close)
         return held
+
+    @contextlib.contextmanager
+    def crowding(self, node):
+        """They come anew all the time, from another address than the peer."""
+        over = threading.Event()
+
+        def come():
+            before = []
+            while not over.wait(0.01):
+                here = self.crowd(node, 20, "127.0.0.2")
+                for connection in before:
+                    connection.close()
+                before = here
+        crowd = threading.Thread(target=come)
+        crowd.start()
+        try:
+            yield
+        finally:
+            over.set()
+            crowd.join()
 
 
 class Secret(LinkTest):
@@ -231,9 +253,11 @@ class Secret(LinkTest):
         self.crowd(master)
         real = self.configured("real", secret_file=secret)
         begin = time.monotonic()
-        real.start(peer=master)
-        wait_in_sync(master, real)
-        print(f"\n  in sync {time.monotonic() - begin:.2f} s after its start, among 1000")
+        with self.crowding(master):
+            real.start(peer=master)
+            wait_in_sync(master, real)
+            print(f"\n  in sync {time.monotonic() - begin:.2f} s after its start, among 1000 and "
+                  "those that keep coming")
         self.assertLess(master.process.rss_bytes() - before, 16 * MEBIBYTE)
         eventually(lambda: master.process.descriptors() < 100, 5, "they are gone")
 
