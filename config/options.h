@@ -115,7 +115,14 @@ struct replication_options {
   std::chrono::milliseconds clock_skew_max{60000};  // refuse a peer off by more; 10 ms..24 h
   ack_mode ack = ack_mode::async;                   // when a client is told of its mutation
   std::chrono::milliseconds ack_timeout{1000};      // how long that may take; 10 ms..10 min
-  bool insecure = false;  // take an unauthenticated peer that is not on this host
+  bool insecure = false;                   // take an unauthenticated peer that is not on this host
+  std::optional<std::string> secret_file;  // a shared secret a line, the first proves
+  std::optional<std::string> tls_certificate;  // PEM; with it the link is TLS 1.3, tls_ca is needed
+  std::optional<std::string> tls_key;          // PEM; unset: in tls_certificate
+  std::optional<std::string> tls_ca;           // PEM; who signs the peer's certificate
+  std::optional<std::string> tls_peer_name;    // that the peer's certificate must have
+  // The peer has to prove who it is, wherever it comes from.
+  bool authenticated() const { return secret_file || tls_certificate; }
   friend bool operator==(const replication_options&, const replication_options&) = default;
 };
 

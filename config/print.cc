@@ -60,7 +60,8 @@ std::string config_yaml(const options& effective, const std::vector<origin>& ori
   options opts = effective;
   replication_options& link = opts.replication;
   // Repcached's flags take a peer off this host as they are; a file must say that it is meant.
-  const bool implied = link.enabled && !link.insecure && link.peer && !is_loopback(link.peer->host);
+  const bool implied = link.enabled && !link.insecure && !link.authenticated() && link.peer &&
+                       !is_loopback(link.peer->host);
   link.insecure = link.insecure || implied;
   for (const section& s : sections()) {
     result += std::string(s.name) + ":\n";

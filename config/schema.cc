@@ -6,6 +6,8 @@
 #include "common/base/check.h"
 #include "config/binding.h"
 #include "config/client_keys.h"
+#include "config/link_security_keys.h"
+#include "config/process_keys.h"
 
 namespace tandem::config {
 namespace {
@@ -27,21 +29,6 @@ constexpr key in_replication(key k) {
   k.section = "replication";
   return bind<&options::replication, Member>(k);
 }
-template <auto Member>
-constexpr key in_control(key k) {
-  k.section = "control";
-  return bind<&options::control, Member>(k);
-}
-template <auto Member>
-constexpr key in_log(key k) {
-  k.section = "log";
-  return bind<&options::log, Member>(k);
-}
-template <auto Member>
-constexpr key in_process(key k) {
-  k.section = "process";
-  return bind<&options::process, Member>(k);
-}
 
 constexpr std::int64_t kib = 1024, mib = kib * 1024, gib = mib * 1024, tib = gib * 1024;
 constexpr std::int64_t second = 1000, minute = 60 * second, hour = 60 * minute;
@@ -49,9 +36,6 @@ constexpr std::int64_t second = 1000, minute = 60 * second, hour = 60 * minute;
 using C = cache_options;
 using W = worker_options;
 using R = replication_options;
-using O = control_options;
-using G = log_options;
-using P = process_options;
 
 constexpr std::array node_keys = {
     in_cache<&C::memory_bytes>(
@@ -237,7 +221,8 @@ constexpr std::array node_keys = {
              "How long a slave whose link was closed (not silent: that is dead_after) looks "
              "for its master before it takes over; a refused connection ends the wait at "
              "once. It goes on serving meanwhile. Over a slow network it should be more "
-             "than three round trips, or a broken connection is taken for a dead master."}),
+             "than three round trips (five where the link has a secret and TLS), or a broken "
+             "connection is taken for a dead master."}),
     in_replication<&R::batch_interval>(
         {.name = "batch_interval",
          .type = kind::duration,
@@ -286,75 +271,8 @@ constexpr std::array node_keys = {
          .description =
              "Accept a peer on another host although the link is not authenticated. Whoever "
              "reaches the replication port can then read, change and delete everything. Only on a "
-             "network that is closed by other means."}),
-
-    in_control<&O::socket>(
-        {.name = "socket",
-         .type = kind::string,
-         .max = 107,
-         .example = "/run/memtandem/control.sock",
-         .description =
-             "The UNIX socket for operators' commands: a line in (as 'status', 'switchover', "
-             "'help'), lines of text and a closing 'OK' or 'ERROR reason' out. A socket that a "
-             "crash left behind is replaced. Empty: none."}),
-    in_control<&O::socket_mode>(
-        {.name = "socket_mode",
-         .type = kind::octal,
-         .min = 0,
-         .max = 0777,
-         .example = "0660",
-         .description = "The permissions of control.socket. Whoever may write to it can move the "
-                        "mastership about and take this node out of service."}),
-
-    in_log<&G::verbosity>(
-        {.name = "verbosity",
-         .type = kind::integer,
-         .min = 0,
-         .max = 2,
-         .example = "1",
-         .description = "0: starts, stops, role changes and problems. 1: connections and roles in "
-                        "detail as well. 2: every command and frame too, which is slow and puts "
-                        "keys in the log."}),
-    in_log<&G::file>({.name = "file",
-                      .type = kind::string,
-                      .max = 4095,
-                      .example = "/var/log/memtandem/memtandem.log",
-                      .description =
-                          "The file that the log is appended to. Empty: standard error, which is "
-                          "lost after process.daemonize."}),
-
-    in_process<&P::daemonize>(
-        {.name = "daemonize",
-         .type = kind::boolean,
-         .example = "false",
-         .description = "Go to the background and detach from the terminal. Not under systemd or "
-                        "in a container: they would take it for an exit."}),
-    in_process<&P::user>(
-        {.name = "user",
-         .type = kind::string,
-         .max = 255,
-         .example = "memtandem",
-         .description = "The user to become once the ports are open. Needed when started as root "
-                        "and without effect otherwise; empty: stay who we are."}),
-    in_process<&P::pid_file>(
-        {.name = "pid_file",
-         .type = kind::string,
-         .max = 4095,
-         .example = "/run/memtandem/memtandem.pid",
-         .description = "The file that the process id is written to, and removed from at the end. "
-                        "Empty: none."}),
-    in_process<&P::core_dumps>(
-        {.name = "core_dumps",
-         .type = kind::boolean,
-         .example = "false",
-         .description = "Raise the limit of core files to the maximum. A core file holds every "
-                        "cached value."}),
-    in_process<&P::lock_memory>(
-        {.name = "lock_memory",
-         .type = kind::boolean,
-         .example = "false",
-         .description = "Lock all memory, so that the cache is never swapped out. Needs a memlock "
-                        "limit above cache.memory, or the start fails."}),
+             "network that is closed by other means. With secret_file or tls_certificate it is not "
+             "needed."}),
 };
 
 template <std::size_t N, std::size_t M>
@@ -365,11 +283,13 @@ constexpr std::array<key, N + M> joined(const std::array<key, N>& first,
   return all;
 }
 
-constexpr std::array keys = joined(client_keys, node_keys);
+constexpr std::array keys =
+    joined(joined(client_keys, node_keys), joined(link_security_keys, process_keys));
 
 constexpr std::array section_table = {
     section{"listen", "Where clients connect, and how long they may stay silent."},
-    section{"tls", "TLS for clients. The link to the peer is not covered by it."},
+    section{"tls",
+            "TLS for clients. The link to the peer has its own (replication.tls_certificate)."},
     section{"auth", "Who the clients are."},
     section{"commands", "Commands that act on more than a key."},
     section{"cache", "What is kept, and how much of it."},

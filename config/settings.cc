@@ -182,21 +182,35 @@ void settings::fail_ports(std::string_view link_key, std::uint16_t port) {
                      std::string(link_key)));
 }
 
+// TLS between the nodes is all or nothing: a certificate of this one, and whom to believe.
+void settings::check_link_tls() {
+  const replication_options& r = opts_.replication;
+  if (r.tls_certificate && !r.tls_ca && usable("replication.tls_ca"))
+    fail_key("replication.tls_certificate",
+             "needs replication.tls_ca, or no certificate of the peer is good");
+  if (r.tls_certificate || !usable("replication.tls_certificate")) return;
+  for (const std::string_view path :
+       {"replication.tls_key", "replication.tls_ca", "replication.tls_peer_name"})
+    if (!std::holds_alternative<std::monostate>(key_at(path).get(opts_)))
+      fail_key(path, "has no effect without replication.tls_certificate");
+}
+
 void settings::check_link() {
   const replication_options& r = opts_.replication;
   const key& peer = key_at("replication.peer");
   if (!r.peer) return;
   if (!r.enabled)
     warn(complaint(peer, origin_of(peer), "has no effect while replication.enabled is false"));
-  else if (!r.insecure && !is_loopback(r.peer->host)) {
+  else if (!r.insecure && !r.authenticated() && !is_loopback(r.peer->host)) {
     std::string text = complaint(
         peer, origin_of(peer),
         "the link to '" + r.peer->host +
             "' is not authenticated: whoever reaches the replication port can read and change the "
-            "cache; replication.insecure: true says that this is meant");
-    // Repcached's flags know no such word; a file does. Nor did they know how to protect clients:
+            "cache; replication.secret_file or replication.tls_certificate authenticates it, "
+            "replication.insecure: true says that this is meant");
+    // Repcached's flags know no such words; a file does. Nor did they know how to protect clients:
     // whoever does that must not leave the back door open by mistake.
-    if (origin_of(peer).from == source::file || opts_.tls.enabled || !opts_.auth.file.empty())
+    if (has_file_ || opts_.tls.enabled || !opts_.auth.file.empty())
       fail(std::move(text));
     else
       warn(std::move(text));
@@ -209,6 +223,7 @@ void settings::finish() {
   check_addresses();
   check_clients();
   check_link();
+  check_link_tls();
   if (errors_left_out_ > 0)
     errors_.push_back("and " + std::to_string(errors_left_out_) + " errors more");
   if (!errors_.empty()) throw config_error(std::move(errors_));

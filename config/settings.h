@@ -37,6 +37,8 @@ class settings {
   void fail(std::string line);
   // Further complaints are not kept, so that none need be worded with effort.
   bool full() const { return errors_.size() >= errors_max; }
+  // There is a file, whatever it sets: what must be said explicitly can be said there.
+  void set_has_file() { has_file_ = true; }
   void warn(std::string line) { warnings_.push_back(std::move(line)); }
 
   // Fills what follows from other keys, checks keys against each other and throws config_error with
@@ -57,6 +59,7 @@ class settings {
   void check_addresses();
   void check_clients();
   void check_link();
+  void check_link_tls();
   bool usable(std::string_view path) const;
   void fail_key(std::string_view path, const std::string& text);
   void fail_ports(std::string_view link_key, std::uint16_t port);
@@ -64,6 +67,7 @@ class settings {
   void fail_pair(std::string_view path, std::string_view other, const std::string& relation);
 
   options opts_;
+  bool has_file_ = false;
   std::vector<origin> origins_;  // by index_of
   std::vector<std::string> errors_;
   std::size_t errors_left_out_ = 0;

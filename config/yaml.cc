@@ -199,6 +199,7 @@ class reader {
 }  // namespace
 
 void read_yaml(std::string_view text, const std::string& name, settings& into) {
+  into.set_has_file();
   const yaml_document document = parse_yaml(text);
   for (const yaml_error& error : document.errors)
     into.fail(name + ":" + std::to_string(error.at.line) + ":" + std::to_string(error.at.column) +

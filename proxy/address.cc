@@ -144,7 +144,7 @@ void bind_acceptor(tcp_acceptor& acceptor, const tcp::endpoint& where, bool reus
 }
 
 bool trusted(const asio::ip::address& peer, peer_trust trust) {
-  if (trust == peer_trust::anywhere) return true;
+  if (trust == peer_trust::anywhere || trust == peer_trust::authenticated) return true;
   const asio::ip::address address = plain(peer);
   if (address.is_loopback()) return true;
   if (trust == peer_trust::loopback) return false;
@@ -158,6 +158,7 @@ const char* describe(peer_trust trust) {
     case peer_trust::private_network:
       return "private addresses";
     case peer_trust::anywhere:
+    case peer_trust::authenticated:
       return "any address";
   }
   return "";

@@ -39,12 +39,13 @@ std::vector<tcp::endpoint> listen_endpoints_at(const std::vector<std::string>& a
 void bind_acceptor(tcp_acceptor& acceptor, const tcp::endpoint& where, bool reuse_port,
                    error_code& ec);
 
-// How far the peer link, which has no secret, goes.
+// How far the peer link goes.
 enum class peer_trust : std::uint8_t {
   loopback,         // started from YAML: this host
   private_network,  // started with Repcached's flags, which know no secret: RFC 1918, RFC 4193,
                     // link-local addresses too
   anywhere,         // `insecure: true`
+  authenticated,    // the peer proves who it is, wherever it comes from
 };
 bool trusted(const asio::ip::address& peer, peer_trust trust);
 // "private addresses": for the log line that refuses any other.

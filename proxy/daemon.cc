@@ -185,12 +185,13 @@ void daemon::wait_for_signal() {
   });
 }
 
-// What may change under a running node: the log file, the users, the certificates.
+// What may change under a running node: the log file, the users, the certificates, the secret.
 void daemon::hang_up() {
   reopen_log();
   spdlog::info("the log is open again");
   if (users_) users_->reload();
   if (tls_) refresh_certificates();
+  if (link_) link_->reload_keys();
 }
 
 void daemon::keep_house() {

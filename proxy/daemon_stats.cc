@@ -72,6 +72,12 @@ void add_tls(const config::tls_options& tls, std::vector<stat_row>& rows) {
                {"ssl_min_version", versions[static_cast<std::size_t>(tls.min_version)]}});
 }
 
+// How the peer has to show who it is.
+const char* link_security(const config::replication_options& link) {
+  if (link.secret_file) return link.tls_certificate ? "secret+tls" : "secret";
+  return link.tls_certificate ? "tls" : "none";
+}
+
 }  // namespace
 
 service::process_facts daemon::facts() const {
@@ -127,6 +133,7 @@ std::vector<stat_row> daemon::replication() const {
       {"repcached_qi_free",
        std::to_string(journal_entries - std::min(journal_entries, s.lag_records))},
       {"run_id", std::to_string(run_id_)},
+      {"link_security", link_security(options_.replication)},
   };
   for (auto& row : replication::status_rows(s)) rows.push_back(std::move(row));
   rows.emplace_back("ack", to_string(acks_ ? acks_->mode() : replication::ack_mode::async));

@@ -26,9 +26,11 @@ namespace {
 // Of descriptors, beside one per client: doors, the link, the log, and the loops of 256 workers.
 constexpr std::size_t descriptors_beside = 1024;
 
-// A file can set `insecure`; Repcached's flags know no such thing, and a pair started with them
+// A secret or TLS makes every address good. A file can set `insecure`; Repcached's flags know no
+// such thing, and a pair started with them
 // must find together on its private network.
 peer_trust trust_of(const config::command_line& line) {
+  if (line.opts.replication.authenticated()) return peer_trust::authenticated;
   if (line.opts.replication.insecure) return peer_trust::anywhere;
   // Whoever protects the clients' door did not mean to leave this one open.
   const bool protecting = line.opts.tls.enabled || !line.opts.auth.file.empty();

@@ -1,11 +1,13 @@
 #include "proxy/peer_link.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 #include <variant>
 
+#include "common/base/check.h"
 #include "common/service/watch_hub.h"
 #include "common/service/watch_line.h"
 #include "config/text.h"
@@ -27,11 +29,12 @@ bool was_accepted(replication::session_id session) {
 
 replication::node_options node_options_of(const config::replication_options& from,
                                           const std::optional<config::endpoint>& peer,
-                                          std::uint64_t run_id) {
+                                          const replication::secrets& known, std::uint64_t run_id) {
   replication::node_options to;
   to.cluster = from.cluster;
   to.run_id = run_id;
   to.node_id = from.node_id;
+  to.known_secrets = known;
   if (peer) to.peer = config::format_endpoint(*peer);
   to.heartbeat_interval = from.heartbeat_interval;
   to.dead_after = from.dead_after;
@@ -45,6 +48,12 @@ replication::node_options node_options_of(const config::replication_options& fro
   to.ack = static_cast<replication::ack_mode>(from.ack);
   to.ack_timeout = from.ack_timeout;
   return to;
+}
+
+replication::nonce fresh_nonce() {
+  replication::nonce fresh;
+  CHECK(::getentropy(fresh.data(), fresh.size()) == 0);
+  return fresh;
 }
 
 // Without a peer the port is the only way to meet one; if another process has it, that one is the
@@ -71,13 +80,14 @@ peer_link::peer_link(const config::replication_options& options,
                      peer_link_owner& owner)
     : options_(options),
       trust_(trust),
+      keys_(options),
       data_(data),
       acks_(acks),
       owner_(owner),
       port_(context_, addresses, options.listen_port.value_or(options.port)),
       peer_(peer_of(options, port_)),
-      node_(std::make_unique<replication::node>(node_options_of(options, peer_, run_id), data,
-                                                run_id)),
+      node_(std::make_unique<replication::node>(
+          node_options_of(options, peer_, keys_.first_secrets(), run_id), data, run_id)),
       timer_(context_) {
   if (peer_) dialer_ = std::make_shared<dialer>(context_, *peer_, trust_, options_.connect_timeout);
 }
@@ -191,8 +201,9 @@ void peer_link::set_timer(steady_time deadline) {
 void peer_link::obey(const effect::dial& what) {
   dialer_->start([this, session = what.session](tcp_socket socket, const std::string& reason) {
     if (!socket.is_open()) return step(event::dial_failed{session, reason});
-    open_session(session, std::move(socket));
-    step(event::dialed{session});
+    if (!open_session(session, std::move(socket)))
+      return step(event::dial_failed{session, "no memory for TLS"});
+    step(event::dialed{session, fresh_nonce()});
   });
 }
 
@@ -204,7 +215,11 @@ void peer_link::obey(effect::send& what) {
 void peer_link::obey(const effect::close& what) {
   const auto found = sessions_.find(what.session);
   if (found == sessions_.end()) return;
-  found->second->finish();
+  if (what.at_once)
+    found->second->drop();
+  else
+    found->second->finish();
+  let_go(std::move(found->second));
   sessions_.erase(found);
   if (was_accepted(what.session)) --accepted_sessions_;
 }
@@ -250,25 +265,48 @@ void peer_link::accepted(tcp_socket socket) {
     spdlog::debug("replication: refusing a connection from {}: too many", to_string(from));
     return;
   }
-  if (trust_ != peer_trust::loopback && !from.address().is_loopback() &&
-      !std::exchange(warned_of_trust_, true))
+  const bool open_door = trust_ == peer_trust::private_network || trust_ == peer_trust::anywhere;
+  if (open_door && !from.address().is_loopback() && !std::exchange(warned_of_trust_, true))
     spdlog::warn(
         "replication: the link is not authenticated: whoever can connect to port {} from "
         "{} can read and change the cache",
         options_.listen_port.value_or(options_.port), describe(trust_));
   const replication::session_id session = next_accepted_id_;
   next_accepted_id_ += 2;
+  if (!open_session(session, std::move(socket))) return;
   ++accepted_sessions_;
-  open_session(session, std::move(socket));
-  step(event::accepted{session, to_string(from)});
+  step(event::accepted{session, to_string(from), fresh_nonce()});
 }
 
-void peer_link::open_session(replication::session_id session, tcp_socket socket) {
+// False: it is closed.
+bool peer_link::open_session(replication::session_id session, tcp_socket socket) {
   tune_link_socket(socket, options_.dead_after);
+  std::unique_ptr<tls_stream> tls;
+  if (keys_.tls()) {
+    error_code ec;
+    socket.native_non_blocking(true, ec);
+    if (!ec) tls = keys_.open(socket.native_handle(), !was_accepted(session));
+    if (!tls) return false;
+  }
   link_socket_owner& self = *this;
-  const auto fresh = std::make_shared<link_socket>(session, std::move(socket), self);
+  const auto fresh =
+      std::make_shared<link_socket>(session, std::move(socket), std::move(tls), self);
   sessions_.emplace(session, fresh);
   fresh->start();
+  return true;
+}
+
+// A closed socket may wait a little for the other side to read; not any number of them.
+void peer_link::let_go(std::shared_ptr<link_socket> socket) {
+  leaving_.push_back(std::move(socket));
+  if (leaving_.size() <= leaving_max) return;
+  if (const auto oldest = leaving_.front().lock()) oldest->drop();
+  leaving_.pop_front();
+}
+
+void peer_link::reload_keys() {
+  if (replication::secrets known = keys_.reload(); !known.empty())
+    post([this, known = std::move(known)] { step(event::rekeyed{known}); });
 }
 
 void peer_link::link_received(replication::session_id session, std::string_view bytes) {
@@ -279,10 +317,14 @@ void peer_link::link_sent(replication::session_id session, std::size_t bytes) {
   step(event::sent{session, bytes});
 }
 
-void peer_link::link_closed(replication::session_id session, const std::string& reason) {
-  sessions_.erase(session);
+void peer_link::link_closed(replication::session_id session, const std::string& reason,
+                            bool untrusted) {
+  if (const auto found = sessions_.find(session); found != sessions_.end()) {
+    let_go(std::move(found->second));
+    sessions_.erase(found);
+  }
   if (was_accepted(session)) --accepted_sessions_;
-  step(event::closed{session, reason});
+  step(event::closed{session, reason, untrusted});
 }
 
 }  // namespace tandem::proxy

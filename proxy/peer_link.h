@@ -1,12 +1,14 @@
 // The link to the peer: a thread that drives replication::node, carries out its effects in order
 // and tells it what happens to sockets and time. All decisions are the node's.
 //
-// Limits: sessions_max accepted connections at once (one that is established and the rest in
-// handshake, which the node times); a socket's unsent bytes are bounded by the node.
+// Limits: sessions_max accepted connections at once (the node keeps fewer in handshake, and times
+// them); leaving_max that are closed and wait for the other side to read why; a socket's unsent
+// bytes are bounded by the node.
 #pragma once
 
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -22,6 +24,7 @@
 #include "proxy/address.h"
 #include "proxy/asio.h"
 #include "proxy/dialer.h"
+#include "proxy/link_keys.h"
 #include "proxy/link_socket.h"
 #include "proxy/log.h"
 #include "proxy/peer_port.h"
@@ -42,8 +45,8 @@ class peer_link_owner {
 
 class peer_link final : private link_socket_owner {
  public:
-  // 16 in handshake and the established one.
-  static constexpr std::size_t sessions_max = 17;
+  static constexpr std::size_t sessions_max = 32;
+  static constexpr std::size_t leaving_max = 64;
 
   // `addresses`: where to open the replication port. `acks`: advanced by what the peer confirms;
   // null: nobody waits for that. Throws start_error. Store, gate and owner outlive the link.
@@ -67,6 +70,8 @@ class peer_link final : private link_socket_owner {
   void command(std::uint64_t id, std::string text);
   // A reply has waited for ack_timeout. Told to the node once for all that say so meanwhile.
   void acknowledgement_late();
+  // Reads secrets and certificates again, for the next handshake. Blocks for the time of reading.
+  void reload_keys();
   void post(std::function<void()> call) { asio::post(context_, std::move(call)); }
   // After stop(): a name server has not answered yet, and the link's end waits for it.
   bool looking_up() const noexcept { return dialer_ && dialer_->looking_up(); }
@@ -84,13 +89,16 @@ class peer_link final : private link_socket_owner {
   void obey(replication::effect::note& what);
   void obey(replication::effect::answer& what);
   void accepted(tcp_socket socket);
-  void open_session(replication::session_id session, tcp_socket socket);
+  bool open_session(replication::session_id session, tcp_socket socket);
+  void let_go(std::shared_ptr<link_socket> socket);
   void link_received(replication::session_id session, std::string_view bytes) override;
   void link_sent(replication::session_id session, std::size_t bytes) override;
-  void link_closed(replication::session_id session, const std::string& reason) override;
+  void link_closed(replication::session_id session, const std::string& reason,
+                   bool untrusted) override;
 
   const config::replication_options options_;
   const peer_trust trust_;
+  const link_keys keys_;
   service::store& data_;
   service::ack_gate* const acks_;
   peer_link_owner& owner_;
@@ -102,6 +110,7 @@ class peer_link final : private link_socket_owner {
   std::unique_ptr<replication::node> node_;
   std::shared_ptr<dialer> dialer_;
   std::map<replication::session_id, std::shared_ptr<link_socket>> sessions_;
+  std::deque<std::weak_ptr<link_socket>> leaving_;
   std::size_t accepted_sessions_ = 0;
   replication::session_id next_accepted_id_ = 2;
   steady_timer timer_;

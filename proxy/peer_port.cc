@@ -9,7 +9,8 @@
 namespace tandem::proxy {
 namespace {
 
-constexpr int backlog = 16;
+// The peer must find room in the kernel's queue beside whatever else knocks.
+constexpr int backlog = 256;
 // After accept() failed for want of a descriptor: no spinning on it.
 constexpr std::chrono::milliseconds breath{100};
 

@@ -1,9 +1,11 @@
 #include "proxy/tls.h"
 
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "common/base/check.h"
@@ -102,14 +104,21 @@ std::string load_files(SSL_CTX* context, const config::tls_options& options) {
   return "";
 }
 
+// -d changes the working directory before the files are loaded again.
+config::tls_options absolute(config::tls_options options) {
+  for (std::string* path : {&options.certificate_file, &options.key_file, &options.ca_file})
+    if (!path->empty()) *path = std::filesystem::absolute(*path).string();
+  return options;
+}
+
 }  // namespace
 
-tls_context::tls_context(const config::tls_options& options) : options_(options) {
+tls_context::tls_context(const config::tls_options& options) : options_(absolute(options)) {
   if (const std::string wrong = reload(); !wrong.empty()) throw start_error("TLS: " + wrong);
 }
 
 std::string tls_context::reload() {
-  const std::shared_ptr<SSL_CTX> fresh(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
+  const std::shared_ptr<SSL_CTX> fresh(SSL_CTX_new(TLS_method()), SSL_CTX_free);
   if (!fresh) return "Error creating the TLS context: " + openssl_error();
   set_rules(fresh.get(), options_, counters_);
   if (std::string wrong = load_files(fresh.get(), options_); !wrong.empty()) return wrong;
@@ -119,7 +128,7 @@ std::string tls_context::reload() {
   return "";
 }
 
-ssl_handle tls_context::open(int socket, config::listener_tls how) {
+ssl_handle tls_context::connect_to(int socket) {
   std::shared_ptr<SSL_CTX> context;
   {
     const std::lock_guard guard(mutex_);
@@ -130,6 +139,13 @@ ssl_handle tls_context::open(int socket, config::listener_tls how) {
     ERR_clear_error();
     return nullptr;
   }
+  return connection;
+}
+
+ssl_handle tls_context::open(int socket, config::listener_tls how) {
+  ssl_handle connection = connect_to(socket);
+  if (!connection) return nullptr;
+  SSL_set_accept_state(connection.get());
   config::client_certificate verify = options_.verify;
   if (how == config::listener_tls::basic) verify = config::client_certificate::none;
   if (how == config::listener_tls::required) verify = config::client_certificate::require;
@@ -140,6 +156,23 @@ ssl_handle tls_context::open(int socket, config::listener_tls how) {
   return connection;
 }
 
+ssl_handle tls_context::open_link(int socket, bool dialed, const std::string& peer_name) {
+  ssl_handle connection = connect_to(socket);
+  if (!connection) return nullptr;
+  if (dialed)
+    SSL_set_connect_state(connection.get());
+  else
+    SSL_set_accept_state(connection.get());
+  if (peer_name.empty()) return connection;
+  X509_VERIFY_PARAM* const wanted = SSL_get0_param(connection.get());
+  X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  if (X509_VERIFY_PARAM_set1_ip_asc(wanted, peer_name.c_str()) == 1 ||
+      X509_VERIFY_PARAM_set1_host(wanted, peer_name.data(), peer_name.size()) == 1)
+    return connection;
+  ERR_clear_error();
+  return nullptr;
+}
+
 std::chrono::seconds tls_context::since_loaded(steady_time now) const {
   const std::lock_guard guard(mutex_);
   return std::chrono::duration_cast<std::chrono::seconds>(now - loaded_);
@@ -147,7 +180,7 @@ std::chrono::seconds tls_context::since_loaded(steady_time now) const {
 
 io_status tls_stream::handshake() {
   ERR_clear_error();
-  const int result = SSL_accept(connection_.get());
+  const int result = SSL_do_handshake(connection_.get());
   if (result == 1) {
     open_ = true;
     return io_status::done;
@@ -156,7 +189,7 @@ io_status tls_stream::handshake() {
   if (error == SSL_ERROR_WANT_READ) return io_status::want_read;
   if (error == SSL_ERROR_WANT_WRITE) return io_status::want_write;
   counters_.handshake_errors.fetch_add(1, std::memory_order_relaxed);
-  ERR_clear_error();
+  remember_error();
   return io_status::broken;
 }
 
@@ -200,8 +233,34 @@ io_result tls_stream::explain(int result) {
   }
   // Nothing may be sent after such an error, not even a goodbye.
   open_ = false;
-  ERR_clear_error();
+  remember_error();
   return {io_status::broken};
+}
+
+void tls_stream::remember_error() {
+  error_ = ERR_peek_last_error();
+  ERR_clear_error();
+}
+
+bool tls_stream::peer_is_plain() const noexcept {
+  const int code = ERR_GET_REASON(error_);
+  return ERR_GET_LIB(error_) == ERR_LIB_SSL &&
+         (code == SSL_R_WRONG_VERSION_NUMBER || code == SSL_R_HTTP_REQUEST);
+}
+
+std::string tls_stream::reason() const {
+  if (error_ == 0) return "";
+  const int code = ERR_GET_REASON(error_);
+  if (ERR_GET_LIB(error_) == ERR_LIB_SSL) {
+    if (code == SSL_R_CERTIFICATE_VERIFY_FAILED)
+      return std::string("its certificate is refused: ") +
+             X509_verify_cert_error_string(SSL_get_verify_result(connection_.get()));
+    if (code == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) return "it shows no certificate";
+    if (peer_is_plain()) return "it does not speak TLS";
+  }
+  const char* const text = ERR_reason_error_string(error_);
+  const std::string what = text == nullptr ? "unknown error" : text;
+  return code >= SSL_AD_REASON_OFFSET ? "it refuses us: " + what : what;
 }
 
 void tls_stream::shut_down() {

@@ -1,7 +1,7 @@
-// TLS at the clients' sockets, by OpenSSL on the socket itself: no second buffer between them, so
-// that the kernel can take over the encryption (kernel_tls), and reads and writes that do not block
-// keep their place. (Asio's stream keeps what it has encrypted but not sent to itself, and so wants
-// to be waited for in another way than a socket.)
+// TLS at the clients' and the peer's sockets, by OpenSSL on the socket itself: no second buffer
+// between them, so that the kernel can take over the encryption (kernel_tls), and reads and writes
+// that do not block keep their place. (Asio's stream keeps what it has encrypted but not sent to
+// itself, and so wants to be waited for in another way than a socket.)
 #pragma once
 
 #include <openssl/ssl.h>
@@ -31,7 +31,7 @@ struct ssl_deleter {
 };
 using ssl_handle = std::unique_ptr<SSL, ssl_deleter>;
 
-// The server's certificate and rules. Any thread after it is made.
+// A certificate and rules. Any thread after it is made.
 class tls_context {
  public:
   // Loads the files; throws start_error.
@@ -44,12 +44,17 @@ class tls_context {
   std::string reload();
   // For a connected socket, which stays the caller's. `how` is not off. Empty: no memory.
   ssl_handle open(int socket, config::listener_tls how);
+  // The same for a socket of the peer link, which either side may have dialled. The options must
+  // require the peer's certificate. `peer_name`, unless empty, must be in that: a name or address.
+  ssl_handle open_link(int socket, bool dialed, const std::string& peer_name);
 
   std::chrono::seconds since_loaded(steady_time now) const;
   tls_counters& counters() noexcept { return counters_; }
 
  private:
-  const config::tls_options options_;
+  ssl_handle connect_to(int socket);
+
+  const config::tls_options options_;  // with absolute paths
   tls_counters counters_;
   mutable std::mutex mutex_;
   std::shared_ptr<SSL_CTX> current_;
@@ -78,15 +83,21 @@ class tls_stream {
   io_result write(std::span<const std::string_view> pieces, std::span<char> scratch);
   // Decrypted bytes are waiting that the socket does not know of.
   bool pending() const noexcept { return SSL_pending(connection_.get()) > 0; }
+  // After broken: what was wrong with the other side, as a clause. Empty: the connection broke.
+  std::string reason() const;
+  // After broken: for what the other side says is no TLS.
+  bool peer_is_plain() const noexcept;
   // Says goodbye, if that can be done without waiting.
   void shut_down();
 
  private:
   io_result explain(int result);
+  void remember_error();
 
   ssl_handle connection_;
   tls_counters& counters_;
-  bool open_ = false;  // the handshake is done and nothing broke
+  bool open_ = false;        // the handshake is done and nothing broke
+  unsigned long error_ = 0;  // OpenSSL's, after broken
 };
 
 }  // namespace tandem::proxy

@@ -7,10 +7,6 @@
 
 namespace tandem::replication {
 
-namespace {
-constexpr std::size_t sessions_max = 16;  // in handshake or established, at once
-}  // namespace
-
 // --- node: the public face ---------------------------------------------------------------------
 
 node::node(const node_options& options, data_port& data, std::uint64_t seed)
@@ -35,6 +31,7 @@ node::core::core(const node_options& options, data_port& data, std::uint64_t see
     : options_(options),
       data_(data),
       random_(seed),
+      secrets_(options.known_secrets),
       node_id_(
           options.node_id.value_or(static_cast<unsigned>(options.run_id & version::node_mask))),
       dial_delay_(options.reconnect_delay_min),
@@ -83,7 +80,7 @@ void node::core::on(const event::dialed& e) {
   if (dialing_ != e.session) return;
   dialing_.reset();
   last_dial_failure_.clear();
-  open_session(e.session, true, options_.peer);
+  open_session(e.session, true, options_.peer, e.fresh);
 }
 
 void node::core::on(const event::dial_failed& e) {
@@ -98,11 +95,8 @@ void node::core::on(const event::dial_failed& e) {
 }
 
 void node::core::on(const event::accepted& e) {
-  if (sessions_.size() >= sessions_max) {
-    effects_.emplace_back(effect::close{e.session});
-    return;
-  }
-  open_session(e.session, false, e.from);
+  make_room(e.from);
+  open_session(e.session, false, e.from, e.fresh);
 }
 
 void node::core::on(const event::received& e) {
@@ -145,7 +139,12 @@ void node::core::on(const event::closed& e) {
   if (found == sessions_.end()) return;
   const session& s = found->second;
   const bool was_link = established_ == s.id;
-  if (!was_link) note(effect::level::debug, "replication: " + describe(s) + " closed: " + e.reason);
+  if (e.untrusted && !was_link) {
+    ++totals_.handshakes_refused;
+    note_stranger(effect::level::warning, "replication: " + describe(s) + " closed: " + e.reason);
+  } else if (!was_link) {
+    note(effect::level::debug, "replication: " + describe(s) + " closed: " + e.reason);
+  }
   if (was_link)
     schedule_dial(redial_delay);
   else if (s.dialed)

@@ -45,6 +45,7 @@ class node::core {
   void on(const event::listening&);
   void on(const event::command& e);
   void on(const event::ack_late&);
+  void on(const event::rekeyed& e);
 
   void check_sessions();
   void check_dial();
@@ -55,13 +56,21 @@ class node::core {
 
   enum class loss : std::uint8_t { silence, closed };
 
+  // --- the door (admission.cc); false: the session is gone ---------------------------------------
+  void open_session(session_id id, bool dialed, const std::string& peer, const nonce& fresh);
+  void make_room(const std::string& newcomer);
+  bool on_handshake(session& s, const frame& f);
+  bool on_hello(session& s, std::string_view payload);
+  bool on_proof(session& s, std::string_view payload);
+  void say_proof(session& s);
+  bool admit(session& s, hello theirs);
+  void note_stranger(effect::level severity, std::string text);
+
   // --- handshake (handshake.cc) ----------------------------------------------------------------
   hello introduce() const;
   standing stands() const;
-  void open_session(session_id id, bool dialed, const std::string& peer);
   // False: the session is gone.
   bool on_frame(session& s, const frame& f);
-  bool on_hello(session& s, std::string_view payload);
   bool on_data(session& s, const frame& f);
   bool resolve_duplicates(session& s);
   void resolve_node_ids(const session& s);
@@ -111,10 +120,13 @@ class node::core {
 
   session* established();
   static std::string describe(const session& s);
+  // What another says, short enough for a line.
+  static std::string quoted(std::string_view said);
 
   const node_options options_;
   data_port& data_;
   prng random_;
+  secrets secrets_;  // the first proves; empty: nobody has to
   instant now_{};
   std::vector<any_effect> effects_;
 
@@ -136,6 +148,7 @@ class node::core {
   milliseconds dial_delay_;
   bool met_itself_ = false;        // said once
   std::string last_dial_failure_;  // said once, not at every attempt
+  steady_time stranger_notes_paid_{};
   std::uint64_t peer_run_id_ = 0;  // of the last established peer
   std::string peer_name_;
 

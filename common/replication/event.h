@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "common/replication/acks.h"
+#include "common/replication/secret.h"
 
 namespace tandem::replication {
 
@@ -23,9 +24,10 @@ struct started {};
 // deadline() has passed.
 struct tick {};
 
-// An effect::dial succeeded, or did not.
+// An effect::dial succeeded, or did not. fresh: needed only where there is a secret.
 struct dialed {
   session_id session;
+  nonce fresh{};
 };
 struct dial_failed {
   session_id session;
@@ -36,6 +38,7 @@ struct dial_failed {
 struct accepted {
   session_id session;
   std::string from;
+  nonce fresh{};
 };
 
 // Borrowed for the step.
@@ -50,10 +53,11 @@ struct sent {
   std::size_t bytes;
 };
 
-// By the peer or an error.
+// By the peer or an error. untrusted: TLS broke, for a certificate most likely.
 struct closed {
   session_id session;
   std::string reason;
+  bool untrusted = false;
 };
 
 // Something was journaled.
@@ -72,11 +76,17 @@ struct command {
   std::string text;
 };
 
+// Other secrets count from the next handshake on; at least one, as there was before.
+struct rekeyed {
+  secrets known;
+};
+
 }  // namespace event
 
-using any_event = std::variant<event::started, event::tick, event::dialed, event::dial_failed,
-                               event::accepted, event::received, event::sent, event::closed,
-                               event::mutated, event::listening, event::ack_late, event::command>;
+using any_event =
+    std::variant<event::started, event::tick, event::dialed, event::dial_failed, event::accepted,
+                 event::received, event::sent, event::closed, event::mutated, event::listening,
+                 event::ack_late, event::command, event::rekeyed>;
 
 namespace effect {
 
@@ -90,9 +100,10 @@ struct send {
   std::string bytes;
 };
 
-// After what was sent; no closed event follows.
+// After what was sent, which need not arrive if it is `at_once`; no closed event follows.
 struct close {
   session_id session;
+  bool at_once = false;
 };
 
 // Open the client port (and take clients), or close it and every client connection.

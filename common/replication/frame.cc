@@ -12,6 +12,12 @@ constexpr std::size_t crc_offset = 16;
 std::uint32_t frame_crc(std::string_view header, std::string_view payload) {
   return crc32c(payload, crc32c(header.substr(0, crc_offset)));
 }
+
+// A record of a TLS handshake or an alert. As a hello's length it would be one of 789 bytes.
+bool is_tls(std::string_view bytes) {
+  return bytes.size() >= 2 && (bytes[0] == 0x15 || bytes[0] == 0x16) && bytes[1] == 3;
+}
+
 }  // namespace
 
 void append_frame(std::string& out, frame_type type, std::uint64_t sequence,
@@ -34,6 +40,8 @@ void frame_reader::feed(std::string_view bytes) {
 frame_reader::status frame_reader::next(frame& out) {
   if (reason_ != nullptr) return status::error;
   const std::string_view rest = std::string_view(buffer_).substr(at_);
+  if (next_sequence_ == 0 && is_tls(rest))
+    return fail("it speaks TLS, this node does not (replication.tls_certificate)");
   if (rest.size() < frame_header_bytes) return status::need_more;
   const auto length = load_le<std::uint32_t>(rest.data());
   const auto type = static_cast<std::uint8_t>(rest[4]);

@@ -30,8 +30,10 @@ enum class frame_type : std::uint8_t {
   ack = 10,      // 8 bytes: every frame up to this sequence is applied
   in_sync = 11,  // all that was here at the session's start has been sent; 8 bytes: highest version
   scan_please = 12,  // some of the sender's deletions may be forgotten: send all you have again
+  challenge = 13,    // behind a hello that says so: 32 bytes that the peer's proof must cover
+  proof = 14,        // secret.h; the dialler's first
 };
-constexpr std::uint8_t frame_type_max = 12;
+constexpr std::uint8_t frame_type_max = 21;
 
 constexpr std::size_t frame_header_bytes = 20;
 constexpr std::size_t frame_payload_max = std::size_t{1} << 20;

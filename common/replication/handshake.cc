@@ -1,4 +1,4 @@
-// From a connection to an established session: hellos, duplicates, identities, the verdict.
+// From an admitted peer to an established session: duplicates, identities, the verdict.
 #include <algorithm>
 #include <utility>
 
@@ -23,36 +23,22 @@ hello node::core::introduce() const {
   h.stands = stands();
   h.resumable_run_id = sender_.resumable() ? peer_run_id_ : 0;
   h.node_id_fixed = options_.node_id.has_value();
+  h.authenticates = !secrets_.empty();
   h.clock = now_.wall;
   h.cluster = options_.cluster;
   return h;
 }
 
-void node::core::open_session(session_id id, bool dialed, const std::string& peer) {
-  sessions_.try_emplace(id, id, dialed, peer, introduce(), now_);
-  handshake_by_[id] = now_.steady + options_.dead_after;
-}
-
 bool node::core::on_frame(session& s, const frame& f) {
-  if (!s.theirs) {
-    if (f.type == frame_type::hello) return on_hello(s, f.payload);
-    if (f.type == frame_type::refuse) {
-      note(effect::level::warning,
-           "replication: refused by " + s.peer + ": " + std::string(f.payload));
-      close(s, "refused");
-    } else {
-      refuse(s, "a hello was expected", effect::level::warning);
-    }
-    return false;
-  }
+  if (!s.theirs) return on_handshake(s, f);
   switch (f.type) {
     case frame_type::accept:
       s.accepted_by_peer = true;
       return s.established || !s.agreed() || establish(s);
     case frame_type::refuse:
       note(s.established ? effect::level::warning : effect::level::info,
-           "replication: refused by " + s.peer + ": " + std::string(f.payload));
-      close(s, "refused: " + std::string(f.payload));
+           "replication: refused by " + s.peer + ": " + quoted(f.payload));
+      close(s, "refused: " + quoted(f.payload));
       return false;
     case frame_type::ping:
       if (f.payload.size() != sizeof(std::int64_t)) break;
@@ -90,39 +76,6 @@ bool node::core::on_data(session& s, const frame& f) {
   }
   if (receiver_.in_sync() && role_ == role_state::syncing) filled();
   return true;
-}
-
-bool node::core::on_hello(session& s, std::string_view payload) {
-  auto theirs = decode_hello(payload);
-  if (!theirs) {
-    refuse(s, "not a hello of this protocol", effect::level::warning);
-    return false;
-  }
-  if (theirs->stands.run_id == options_.run_id) {
-    // The configured peer is this very node (it took over the peer's address, say): no news, and no
-    // hurry to meet it again.
-    if (!std::exchange(met_itself_, true))
-      note(effect::level::debug, "replication: " + s.peer + " is this node itself");
-    dial_delay_ = options_.reconnect_delay_max;
-    close(s, {});
-    return false;
-  }
-  // Whoever answers in the master's place is not the master: it was started anew, and knows
-  // nothing.
-  if (take_over_by_ && theirs->stands.run_id != peer_run_id_)
-    stand_alone(true, "the master was started anew");
-  if (const std::string why = objection(s.mine, *theirs, options_.clock_skew_max); !why.empty()) {
-    refuse(s, why, effect::level::error);
-    return false;
-  }
-  if (outdated(s)) return false;  // never agreed to: the peer would take office on an old word
-  s.theirs = std::move(theirs);
-  if (!resolve_duplicates(s)) return false;
-  resolve_node_ids(s);
-  s.reader.set_payload_max(frame_payload_max);
-  s.say(frame_type::accept, {});
-  s.accepted_by_us = true;
-  return !s.agreed() || establish(s);
 }
 
 // Of two connections between the same two processes, both sides must keep the same one: of two that
@@ -209,7 +162,13 @@ bool node::core::establish(session& s) {
 }
 
 void node::core::refuse(session& s, const std::string& reason, effect::level severity) {
-  note(severity, "replication: refusing the " + describe(s) + ": " + reason);
+  std::string line = "replication: refusing the " + describe(s) + ": " + reason;
+  if (s.theirs) {
+    note(severity, std::move(line));
+  } else {
+    ++totals_.handshakes_refused;
+    note_stranger(severity, std::move(line));
+  }
   s.say(frame_type::refuse, reason);
   close(s, reason);
 }

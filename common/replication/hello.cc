@@ -14,7 +14,13 @@ constexpr std::size_t cluster_max = 64;
 // Layout after the magic; all little-endian.
 constexpr std::size_t fixed_bytes = 8 + 2 + 2 + 4 + 4 + 1 + 1 + 2 + 8 + 8 + 8 + 8;
 
-enum : std::uint8_t { in_charge = 1, complete = 2, has_data = 4, node_id_fixed = 8 };
+enum : std::uint8_t {
+  in_charge = 1,
+  complete = 2,
+  has_data = 4,
+  node_id_fixed = 8,
+  authenticates = 16
+};
 
 template <class Integer>
 void put(std::string& out, Integer value) {
@@ -40,7 +46,8 @@ std::string encode(const hello& h) {
   put(out, h.features_required);
   put(out, static_cast<std::uint8_t>(
                (h.stands.in_charge ? in_charge : 0) | (h.stands.complete ? complete : 0) |
-               (h.stands.has_data ? has_data : 0) | (h.node_id_fixed ? node_id_fixed : 0)));
+               (h.stands.has_data ? has_data : 0) | (h.node_id_fixed ? node_id_fixed : 0) |
+               (h.authenticates ? authenticates : 0)));
   put(out, static_cast<std::uint8_t>(h.stands.node_id));
   put(out, static_cast<std::uint16_t>(h.cluster.size()));
   put(out, h.stands.term);
@@ -64,6 +71,7 @@ std::optional<hello> decode_hello(std::string_view payload) {
   h.stands.complete = (bits & complete) != 0;
   h.stands.has_data = (bits & has_data) != 0;
   h.node_id_fixed = (bits & node_id_fixed) != 0;
+  h.authenticates = (bits & authenticates) != 0;
   h.stands.node_id = take<std::uint8_t>(payload);
   const auto cluster_size = take<std::uint16_t>(payload);
   h.stands.term = take<std::uint64_t>(payload);
@@ -77,11 +85,18 @@ std::optional<hello> decode_hello(std::string_view payload) {
   return h;
 }
 
-std::string objection(const hello& mine, const hello& theirs, std::chrono::milliseconds skew_max) {
+std::string incompatibility(const hello& mine, const hello& theirs) {
   if (theirs.protocol_min > mine.protocol_max || theirs.protocol_max < mine.protocol_min)
     return "no common protocol version: theirs " + std::to_string(theirs.protocol_min) + ".." +
            std::to_string(theirs.protocol_max) + ", ours " + std::to_string(mine.protocol_min) +
            ".." + std::to_string(mine.protocol_max);
+  if (theirs.authenticates != mine.authenticates)
+    return std::string("only one of the nodes has a shared secret (replication.secret_file): ") +
+           (mine.authenticates ? "ours" : "theirs");
+  return {};
+}
+
+std::string objection(const hello& mine, const hello& theirs, std::chrono::milliseconds skew_max) {
   if ((theirs.features_required & ~mine.features) != 0)
     return "a feature is required that is unknown here (bits " +
            std::to_string(theirs.features_required & ~mine.features) + ")";

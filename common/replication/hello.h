@@ -14,7 +14,7 @@
 namespace tandem::replication {
 
 // 1 had no CAS uniques of items' own in its records.
-constexpr std::uint16_t protocol_version = 2;
+constexpr std::uint16_t protocol_version = 3;
 
 struct hello {
   std::uint16_t protocol_min = protocol_version;
@@ -26,6 +26,7 @@ struct hello {
   // this process has not acknowledged. 0: none, a scan is needed.
   std::uint64_t resumable_run_id = 0;
   bool node_id_fixed = false;  // configured: must not be changed to resolve a clash
+  bool authenticates = false;  // has a shared secret: a challenge follows, and a proof is wanted
   wall_time clock{};
   std::string cluster;
 };
@@ -34,7 +35,10 @@ std::string encode(const hello& h);
 // Nothing if the bytes are not a hello. Later versions may append fields: extra bytes are ignored.
 std::optional<hello> decode_hello(std::string_view payload);
 
-// Why a peer with this hello cannot be linked with; empty: it can.
+// Why a peer with this hello cannot even be talked to: protocol versions, a secret on one side
+// only. Empty: it can.
+std::string incompatibility(const hello& mine, const hello& theirs);
+// Why a peer with this hello, compatible and proven, cannot be linked with; empty: it can.
 std::string objection(const hello& mine, const hello& theirs, std::chrono::milliseconds skew_max);
 
 }  // namespace tandem::replication

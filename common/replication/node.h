@@ -15,6 +15,7 @@
 #include "common/replication/data_port.h"
 #include "common/replication/event.h"
 #include "common/replication/role.h"
+#include "common/replication/secret.h"
 
 namespace tandem::replication {
 
@@ -25,6 +26,7 @@ struct node_options {
   std::uint64_t run_id = 0;           // random, new in every process; not 0
   std::optional<unsigned> node_id;    // 0..7; unset: from run_id, changed if the peer has the same
   std::string peer;                   // HOST:PORT to dial, for the log; empty: only be dialled
+  secrets known_secrets;              // none: nobody has to prove anything
   milliseconds heartbeat_interval{200};
   milliseconds dead_after{1000};
   milliseconds connect_timeout{1000};
@@ -64,7 +66,8 @@ struct node_status {
   reply_rule replies = reply_rule::at_once;
   bool alone = false;  // an operator let it go on without a peer
   std::uint64_t ack_degradations = 0;
-  std::string last_disconnect;  // reason
+  std::uint64_t handshakes_refused = 0;  // of whatever connected
+  std::string last_disconnect;           // reason
 };
 
 class node {

@@ -7,14 +7,24 @@
 
 namespace tandem::replication {
 
-session::session(session_id number, bool by_us, std::string from, const hello& self, instant now)
+session::session(session_id number, bool by_us, std::string from, const hello& self,
+                 const nonce& fresh, instant now)
     : id(number),
       dialed(by_us),
       peer(std::move(from)),
       mine(self),
+      my_hello(encode(self)),
+      my_nonce(fresh),
       last_heard_(now.steady),
       last_ping_(now.steady) {
-  say(frame_type::hello, encode(mine));
+  say(frame_type::hello, my_hello);
+  if (mine.authenticates) say(frame_type::challenge, {my_nonce.data(), my_nonce.size()});
+}
+
+handshake_transcript session::transcript() const {
+  const nonce theirs_fresh = their_nonce.value_or(nonce{});
+  if (dialed) return {my_hello, their_hello, my_nonce, theirs_fresh};
+  return {their_hello, my_hello, theirs_fresh, my_nonce};
 }
 
 void session::say(frame_type type, std::string_view payload) {

@@ -18,7 +18,9 @@ using std::chrono::milliseconds;
 class session {
  public:
   // `mine` is what this side says of itself; it stays the basis of the verdict for this session.
-  session(session_id id, bool dialed, std::string peer, const hello& mine, instant now);
+  // `fresh` is used where `mine` wants a proof.
+  session(session_id id, bool dialed, std::string peer, const hello& mine, const nonce& fresh,
+          instant now);
 
   const session_id id;
   const bool dialed;       // by us
@@ -26,7 +28,13 @@ class session {
 
   // --- handshake -----------------------------------------------------------------------------
   hello mine;
-  std::optional<hello> theirs;
+  std::string my_hello;  // as it was sent
+  const nonce my_nonce;
+  std::string their_hello;  // as it came; nothing in it counts before it is proven
+  std::optional<nonce> their_nonce;
+  std::optional<hello> theirs;  // proven, if that is wanted
+  // Once both nonces are there.
+  handshake_transcript transcript() const;
   bool accepted_by_us = false;
   bool accepted_by_peer = false;
   bool established = false;

@@ -51,6 +51,7 @@ std::vector<status_row> status_rows(const node_status& s) {
       {"disconnects", s.disconnects},
       {"promotions", s.promotions},
       {"ack_degradations", s.ack_degradations},
+      {"handshakes_refused", s.handshakes_refused},
   };
   for (const auto& [name, value] : numbers) rows.emplace_back(name, std::to_string(value));
   return rows;

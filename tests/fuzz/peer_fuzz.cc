@@ -1,5 +1,6 @@
 // The peer link's bytes. Input: raw bytes for a fresh connection; and, behind a good handshake,
-// well-framed payloads of any type and content, so that the fuzzer need not find checksums.
+// well-framed payloads of any type and content, so that the fuzzer need not find checksums. The
+// same frames go to a node with a secret, which must not believe any of them.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -46,6 +47,44 @@ std::string handshake(std::uint64_t& sequence) {
   return bytes;
 }
 
+// Takes the next frame from the input, with a good head, into `bytes`.
+void take_frame(std::string_view& input, std::uint64_t& sequence, std::string& bytes) {
+  const auto type =
+      static_cast<frame_type>(1 + static_cast<unsigned char>(input[0]) % (frame_type_max + 1));
+  const std::size_t length = static_cast<unsigned char>(input[1]) |
+                             static_cast<std::size_t>(static_cast<unsigned char>(input[2])) << 8;
+  input.remove_prefix(3);
+  bytes.clear();
+  append_frame(bytes, type, sequence++, input.substr(0, length));
+  input.remove_prefix(std::min(length, input.size()));
+}
+
+// Whoever has not the secret changes nothing.
+void stand_at_the_door(std::string_view input) {
+  service::store_options so;
+  so.memory_bytes = 1 << 20;
+  service::store store(so);
+  node_options no;
+  no.run_id = 4;
+  no.known_secrets = {"a secret of some length"};
+  node n(no, store, 1);
+  step(n, event::started{}, 0);
+  const node_status before = n.status(at(0));
+  nonce fresh;
+  fresh.fill('n');
+  step(n, event::accepted{2, "framed", fresh}, 0);
+  std::uint64_t sequence = 0;
+  std::string bytes;
+  while (input.size() >= 3) {
+    take_frame(input, sequence, bytes);
+    step(n, event::received{2, bytes}, 0);
+  }
+  const node_status after = n.status(at(0));
+  if (after.linked || after.role != before.role || after.term != before.term ||
+      after.node_id != before.node_id || !store.empty())
+    std::abort();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -71,16 +110,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   step(n, event::accepted{4, "framed"}, 0);
   step(n, event::received{4, handshake(sequence)}, 0);
   input.remove_prefix(raw);
+  stand_at_the_door(input);
   std::int64_t micros = 0;
   while (input.size() >= 3) {
-    const auto type =
-        static_cast<frame_type>(1 + static_cast<unsigned char>(input[0]) % (frame_type_max + 1));
-    const std::size_t length = static_cast<unsigned char>(input[1]) |
-                               static_cast<std::size_t>(static_cast<unsigned char>(input[2])) << 8;
-    input.remove_prefix(3);
-    bytes.clear();
-    append_frame(bytes, type, sequence++, input.substr(0, length));
-    input.remove_prefix(std::min(length, input.size()));
+    take_frame(input, sequence, bytes);
     step(n, event::received{4, bytes}, micros);
     step(n, event::tick{}, micros += 10'000);
   }

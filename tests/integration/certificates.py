@@ -30,15 +30,18 @@ class Authority:
         _openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out",
                  self.key(name))
 
-    def sign(self, name, common_name=None):
-        """A certificate for 127.0.0.1 and for clients; CN is `common_name` or `name`."""
+    def sign(self, name, common_name=None, days=30):
+        """A certificate for 127.0.0.1 and for clients; CN is `common_name` or `name`.
+
+        With days=-1 it is one that has expired.
+        """
         self._new_key(name)
         request, extensions = self.directory / f"{name}.csr", self.directory / f"{name}.ext"
         extensions.write_text("subjectAltName=IP:127.0.0.1\n")
         _openssl("req", "-new", "-key", self.key(name), "-subj", f"/CN={common_name or name}",
                  "-out", request)
         _openssl("x509", "-req", "-in", request, "-CA", self.certificate(), "-CAkey", self.key(),
-                 "-CAcreateserial", "-days", "30", "-extfile", extensions, "-out",
+                 "-CAcreateserial", "-days", days, "-extfile", extensions, "-out",
                  self.certificate(name))
 
     def der_key(self, name):

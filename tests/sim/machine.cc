@@ -12,6 +12,14 @@ constexpr micros start_of_time = 1'800'000'000LL * second;  // a day in 2027
 constexpr micros housekeep_every = 100 * milli;
 constexpr std::uint64_t look_every = 32;
 constexpr std::string_view role_note = "replication: role ";
+
+// Takes nothing from the run's randomness: seeds without a secret stay the runs that they were.
+nonce nonce_of(std::uint64_t number) {
+  nonce fresh;
+  prng source(number);
+  for (char& c : fresh) c = static_cast<char>(source.next());
+  return fresh;
+}
 }  // namespace
 
 machine::machine(world& w, network& n, const machine_config& config,
@@ -46,6 +54,7 @@ void machine::start() {
   ++incarnation_;
   config_.node.run_id = world_.random.next() | 1;
   config_.node.peer = config_.peer ? "host" + std::to_string(*config_.peer) : "";
+  if (world_.seed % 2 == 0) config_.node.known_secrets = {"the secret of the pair"};
   store_ = std::make_unique<service::store>(config_.store);
   node_ = std::make_unique<node>(config_.node, *store_, world_.random.next());
   role_ = role_state::init;
@@ -199,7 +208,7 @@ void machine::on_connected(connection_id c) {
     dialing_.erase(found);
     sessions_[{c, 0}] = id;
     sockets_[id] = {c, 0};
-    step(event::dialed{id});
+    step(event::dialed{id, nonce_of(world_.events() << 3 | config_.id)});
   });
 }
 
@@ -218,7 +227,7 @@ void machine::on_accepted(connection_id c) {
     const session_id id = std::exchange(next_accepted_, next_accepted_ + 2);
     sessions_[{c, 1}] = id;
     sockets_[id] = {c, 1};
-    step(event::accepted{id, "a host"});
+    step(event::accepted{id, "a host", nonce_of(world_.events() << 3 | config_.id)});
   });
 }
 

@@ -25,7 +25,7 @@ struct violation : std::runtime_error {
 
 class world {
  public:
-  world(std::uint64_t seed, bool trace) : random(seed), trace_(trace) {}
+  world(std::uint64_t s, bool trace) : random(s), seed(s), trace_(trace) {}
 
   micros now() const noexcept { return now_; }
   void at(micros when, std::function<void()> what);
@@ -41,6 +41,7 @@ class world {
   std::uint64_t events() const noexcept { return events_; }
 
   prng random;
+  const std::uint64_t seed;
   micros between(micros low, micros high) {
     return low + static_cast<micros>(random.below(static_cast<std::uint64_t>(high - low + 1)));
   }

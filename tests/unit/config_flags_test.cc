@@ -316,6 +316,12 @@ TEST_CASE("every key has its variable, and an unknown one is an error") {
     wanted.cache.memory_bytes = 1 << 30;
     if (which.name == "memory") wanted.cache.memory_bytes = 64 << 20;
     if (which.name == "memory") environment.pop_back();
+    if (which.path().starts_with("replication.tls_"))
+      for (const char* path : {"replication.tls_certificate", "replication.tls_ca"})
+        if (const key& other = key_at(path); &other != &which) {
+          other.set(wanted, parse_value(other, other.example).result);
+          environment.push_back(other.variable() + "=" + std::string(other.example));
+        }
     REQUIRE(parse("", environment).opts == wanted);
   }
   REQUIRE(errors_of("", {"MEMTANDEM_CACHE_MEMROY=1g", "MEMTANDEM_XYZ=1"}) ==

@@ -108,11 +108,11 @@ TEST_CASE("the table has a key for every member of options") {
   [[maybe_unused]] const auto& [c1, c2, c3, c4] = cache;
   [[maybe_unused]] const auto& [w1, w2] = workers;
   [[maybe_unused]] const auto& [r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12, r13, r14, r15,
-                                r16, r17, r18, r19, r20] = replication;
+                                r16, r17, r18, r19, r20, r21, r22, r23, r24, r25] = replication;
   [[maybe_unused]] const auto& [o1, o2] = control;
   [[maybe_unused]] const auto& [g1, g2] = log;
   [[maybe_unused]] const auto& [p1, p2, p3, p4, p5] = process;
-  REQUIRE(schema().size() == 11 + 12 + 1 + 4 + 4 + 2 + 20 + 2 + 2 + 5);
+  REQUIRE(schema().size() == 11 + 12 + 1 + 4 + 4 + 2 + 25 + 2 + 2 + 5);
 }
 
 TEST_CASE("each key of the table sets a member of its own, and its example is accepted") {
@@ -239,17 +239,47 @@ TEST_CASE("a link that nothing authenticates must be meant, unless it is local")
   REQUIRE(warnings("peer: 10.0.0.2, insecure: true").empty());
   const std::string text =
       "the link to '10.0.0.2' is not authenticated: whoever reaches the replication port can read "
-      "and change the cache; replication.insecure: true says that this is meant";
+      "and change the cache; replication.secret_file or replication.tls_certificate authenticates "
+      "it, replication.insecure: true says that this is meant";
   try {
     (void)warnings("peer: 10.0.0.2");
     FAIL("a file may not leave it open");
   } catch (const config_error& e) {
     REQUIRE(e.messages() == std::vector{"f.yaml:1:21: replication.peer: " + text});
   }
+  REQUIRE(warnings("peer: 10.0.0.2, secret_file: /s").empty());
+  REQUIRE(warnings("peer: 10.0.0.2, tls_certificate: /c, tls_ca: /a").empty());
+  // Nor where a flag names the peer beside a file, which could have said so.
+  settings mixed;
+  read_yaml("", "f.yaml", mixed);
+  mixed.set_text(key_at("replication.peer"), "10.0.0.2", source::flag, "-x");
+  REQUIRE_THROWS_AS(mixed.finish(), config_error);
   // Repcached's flags know no such word: there it is a warning.
   REQUIRE(parse({"-x", "10.0.0.2"}).warnings.size() == 1);
   REQUIRE(parse({"-x", "10.0.0.2"}).warnings[0].find(text) != std::string::npos);
   REQUIRE(warnings("peer: 10.0.0.2, enabled: false") ==
           std::vector<std::string>{"f.yaml:1:21: replication.peer: has no effect while "
                                    "replication.enabled is false"});
+}
+
+TEST_CASE("the link's TLS is whole or not there") {
+  const auto errors = [](const std::string& yaml) -> std::vector<std::string> {
+    try {
+      (void)load_yaml("replication: {" + yaml + "}", "f.yaml");
+    } catch (const config_error& e) {
+      return e.messages();
+    }
+    return {};
+  };
+  REQUIRE(errors("tls_certificate: /c, tls_ca: /a").empty());
+  REQUIRE(errors("tls_certificate: /c, tls_key: /k, tls_ca: /a, tls_peer_name: b").empty());
+  REQUIRE(errors("tls_certificate: '', tls_ca: ~, secret_file: ''").empty());
+  REQUIRE(errors("tls_certificate: /c") ==
+          std::vector<std::string>{"f.yaml:1:32: replication.tls_certificate: needs "
+                                   "replication.tls_ca, or no certificate of the peer is good"});
+  const std::string alone = "has no effect without replication.tls_certificate";
+  REQUIRE(errors("tls_ca: /a, tls_peer_name: b") ==
+          std::vector<std::string>{"f.yaml:1:23: replication.tls_ca: " + alone,
+                                   "f.yaml:1:42: replication.tls_peer_name: " + alone});
+  REQUIRE(errors("tls_key: /a").size() == 1);
 }

@@ -107,6 +107,11 @@ replication:
   batch_interval: 0ms
   clock_skew_max: 1h
   insecure: TRUE
+  secret_file: /s
+  tls_certificate: /lc
+  tls_key: /lk
+  tls_ca: /la
+  tls_peer_name: other.example.org
 log: {verbosity: 2, file: 'it''s.log'}
 process: {daemonize: true, user: "u", pid_file: /run/x.pid, core_dumps: true, lock_memory: true}
 )",
@@ -159,7 +164,12 @@ process: {daemonize: true, user: "u", pid_file: /run/x.pid, core_dumps: true, lo
                         .takeover_grace = milliseconds(90),
                         .batch_interval = milliseconds(0),
                         .clock_skew_max = milliseconds(3600000),
-                        .insecure = true};
+                        .insecure = true,
+                        .secret_file = "/s",
+                        .tls_certificate = "/lc",
+                        .tls_key = "/lk",
+                        .tls_ca = "/la",
+                        .tls_peer_name = "other.example.org"};
   wanted.log = {.verbosity = 2, .file = "it's.log"};
   wanted.process = {.daemonize = true,
                     .user = "u",

@@ -1,4 +1,5 @@
-// From which addresses a peer without a secret may come, and how addresses read in the log.
+// From which addresses a peer may come, with and without a secret, and how addresses read in the
+// log.
 #include "proxy/address.h"
 
 #include "proxy/start_error.h"
@@ -14,8 +15,8 @@ bool taken(const char* address, peer_trust trust) {
 
 TEST_CASE("a peer on this host is always taken") {
   for (const char* address : {"127.0.0.1", "127.200.1.2", "::1", "::ffff:127.0.0.1"})
-    for (const peer_trust trust :
-         {peer_trust::loopback, peer_trust::private_network, peer_trust::anywhere})
+    for (const peer_trust trust : {peer_trust::loopback, peer_trust::private_network,
+                                   peer_trust::anywhere, peer_trust::authenticated})
       REQUIRE(taken(address, trust));
 }
 
@@ -30,7 +31,7 @@ TEST_CASE("private addresses are taken only where flags alone started the node, 
   }
 }
 
-TEST_CASE("public addresses are taken only where anything goes") {
+TEST_CASE("public addresses are taken only where anything goes, or the peer proves who it is") {
   for (const char* address : {"9.255.255.255", "11.0.0.0", "172.15.255.255", "172.32.0.0",
                               "192.167.255.255", "192.169.0.0", "169.253.0.1", "8.8.8.8", "fbff::1",
                               "fe00::1", "fec0::1", "2001:db8::1", "::ffff:8.8.8.8"}) {
@@ -38,6 +39,7 @@ TEST_CASE("public addresses are taken only where anything goes") {
     REQUIRE_FALSE(taken(address, peer_trust::loopback));
     REQUIRE_FALSE(taken(address, peer_trust::private_network));
     REQUIRE(taken(address, peer_trust::anywhere));
+    REQUIRE(taken(address, peer_trust::authenticated));
   }
 }
 
