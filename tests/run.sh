@@ -53,6 +53,7 @@ packages=(
   python3 python3-pymemcache libmemcached-tools memcached openssl     # to test
   libmemcached-dev python3-pylibmc python3-memcache                   # clients to test with
   php-cli php-memcached php-memcache libcache-memcached-perl libcache-memcached-fast-perl
+  iproute2 util-linux                                                 # faults to test with
   clang-format clang-tidy shellcheck systemd                          # to check
 )
 

@@ -4,8 +4,11 @@ import random
 import select
 import socket
 import threading
+import time
 
 from harness import HOST, free_port
+
+_SLICE = 0.02  # seconds' worth of bytes that are read at once, at a limited rate
 
 FORWARD, BACKWARD = 0, 1  # from the dialling node to the dialled one, and the other way
 
@@ -15,7 +18,8 @@ class FaultProxy:
 
     Faults are attributes, changed at any time: `stalled` holds directions that are read no more
     (so that the sender's socket fills), `swallowed` directions that are read and thrown away,
-    `flip_one` makes the next chunk carry one flipped bit, `bytes_per_read` slices the stream.
+    `flip_one` makes the next chunk carry one flipped bit, `bytes_per_read` slices the stream, and
+    `bytes_per_second` (per direction, None: all there is) is the rate at which it is read.
     """
 
     def __init__(self, target_port):
@@ -25,6 +29,8 @@ class FaultProxy:
         self.swallowed = set()
         self.flip_one = False
         self.bytes_per_read = 65536
+        self.bytes_per_second = [None, None]
+        self._read_again = [0.0, 0.0]  # no earlier, at a limited rate
         self.passed = [0, 0]
         self._listener = socket.create_server((HOST, self.port))
         self._pairs = []
@@ -67,13 +73,18 @@ class FaultProxy:
             end.close()
 
     def _turn(self, pair):
-        watched = [end for direction, end in enumerate(pair) if direction not in self.stalled]
+        now = time.monotonic()
+        watched = [end for direction, end in enumerate(pair)
+                   if direction not in self.stalled and self._read_again[direction] <= now]
         ready, _, _ = select.select(watched, [], [], 0.02)
         for source in ready:
             direction = pair.index(source)
-            data = source.recv(self.bytes_per_read)
+            rate = self.bytes_per_second[direction]
+            data = source.recv(min(self.bytes_per_read, int(rate * _SLICE) if rate else 1 << 20))
             if not data:
                 return False
+            if rate:
+                self._read_again[direction] = time.monotonic() + len(data) / rate
             if direction in self.swallowed:
                 continue
             if self.flip_one:

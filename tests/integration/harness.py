@@ -142,6 +142,7 @@ class Node:
         self.memory_mib = memory_mib
         self.flags = list(flags)
         self.peer_port = None
+        self.environment = {}  # besides the test's
         self.log_path = self.directory / f"{name}.log"
         self.log_path.touch()
         self.incarnation = 0
@@ -158,6 +159,12 @@ class Node:
                 "-m", str(self.memory_mib), "--replication-port", str(self.link_port),
                 *peer, *self.flags]
 
+    def _spawn(self, log):
+        return subprocess.Popen(
+            self.arguments(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            cwd=self.directory, env={**os.environ, **self.environment},
+            preexec_fn=die_with_parent)
+
     def start(self, peer=None, wait=True, seconds=10):
         """Starts it, following `peer` (a Node, a link port or None), and waits until it serves."""
         assert not self.running(), f"{self.name} runs already"
@@ -170,9 +177,7 @@ class Node:
         self.mark()
         self.incarnation += 1
         with open(self.log_path, "ab") as log:
-            self._child = subprocess.Popen(
-                self.arguments(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=self.directory, preexec_fn=die_with_parent)
+            self._child = self._spawn(log)
         if wait:
             self.wait_serving(seconds)
         return self

@@ -26,7 +26,7 @@ STORE = "common/service/store_replication.cc"
 BUGS = [
     ("floors are not asked: what was evicted or expired comes back",
      [(MERGE, "if (!local) return in.stored <= floor ? merge_verdict::refuse : merge_verdict::take;",
-       "if (!local) return merge_verdict::take;")]),
+       "if (!local) return in.stored <= floor && false ? merge_verdict::refuse : merge_verdict::take;")]),
     ("'gone' is not sent: the peer keeps what was overwritten and lost here",
      [(STORE, "      go_on = sink(gone(e.key, e.changed));\n    } else if",
        "    } else if")]),
