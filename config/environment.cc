@@ -1,6 +1,7 @@
 #include "config/environment.h"
 
 #include <algorithm>
+#include <array>
 #include <string_view>
 
 #include "config/text.h"
@@ -25,6 +26,15 @@ bool is_service_link(std::string_view name, std::string_view content) {
          (name.ends_with("_PROTO") || name.ends_with("_PORT") || name.ends_with("_ADDR"));
 }
 
+// What a hook finds in its environment (hooks.pre_promote and its like), and so does a memtandem
+// that it starts.
+bool is_for_hooks(std::string_view name) {
+  constexpr std::array names = {"HOOK",   "ROLE",          "TERM",          "PEER",
+                                "REASON", "CONFLICTS_WON", "CONFLICTS_LOST"};
+  name.remove_prefix(prefix.size());
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 }  // namespace
 
 void read_environment(const std::vector<std::string>& entries, settings& into) {
@@ -36,7 +46,7 @@ void read_environment(const std::vector<std::string>& entries, settings& into) {
     if (!entry.starts_with(prefix) || equals == std::string::npos) continue;
     const std::string name = entry.substr(0, equals);
     const std::string content = entry.substr(equals + 1);
-    if (is_service_link(name, content)) continue;
+    if (is_service_link(name, content) || is_for_hooks(name)) continue;
     const auto found = std::find(names.begin(), names.end(), name);
     if (found != names.end()) {
       into.set_text(schema()[static_cast<std::size_t>(found - names.begin())], content,

@@ -93,6 +93,8 @@ struct worker_options {
 
 // What the reply to a mutation waits for.
 enum class ack_mode { async, semisync, sync };
+// What becomes of the clients of a master that is made a slave.
+enum class demotion { keep, close };
 
 // YAML `replication`.
 struct replication_options {
@@ -112,9 +114,11 @@ struct replication_options {
   std::chrono::milliseconds join_timeout{3000};  // wait for a peer, then start alone; 0..10 min
   std::chrono::milliseconds takeover_grace{80};  // a closed link is looked for so long; 0..10 min
   std::chrono::milliseconds batch_interval{1};   // least time between two batches; 0..1 s
-  std::chrono::milliseconds clock_skew_max{60000};  // refuse a peer off by more; 10 ms..24 h
-  ack_mode ack = ack_mode::async;                   // when a client is told of its mutation
-  std::chrono::milliseconds ack_timeout{1000};      // how long that may take; 10 ms..10 min
+  std::chrono::milliseconds clock_skew_max{60000};    // refuse a peer off by more; 10 ms..24 h
+  ack_mode ack = ack_mode::async;                     // when a client is told of its mutation
+  std::chrono::milliseconds ack_timeout{1000};        // how long that may take; 10 ms..10 min
+  std::chrono::milliseconds handover_timeout{10000};  // of a switchover; 100 ms..10 min
+  demotion on_demotion = demotion::keep;
   bool insecure = false;                   // take an unauthenticated peer that is not on this host
   std::optional<std::string> secret_file;  // a shared secret a line, the first proves
   std::optional<std::string> tls_certificate;  // PEM; with it the link is TLS 1.3, tls_ca is needed
@@ -131,6 +135,16 @@ struct control_options {
   std::string socket;           // a path; empty: none
   unsigned socket_mode = 0600;  // octal, 0..0777
   friend bool operator==(const control_options&, const control_options&) = default;
+};
+
+// YAML `hooks`: programs with their arguments; empty: none.
+struct hook_options {
+  std::vector<std::string> pre_promote;
+  std::vector<std::string> post_promote;
+  std::vector<std::string> post_demote;
+  std::vector<std::string> split_heal;
+  std::chrono::milliseconds timeout{5000};  // of one run; 10 ms..10 min
+  friend bool operator==(const hook_options&, const hook_options&) = default;
 };
 
 // YAML `log`.
@@ -159,6 +173,7 @@ struct options {
   worker_options workers;
   replication_options replication;
   control_options control;
+  hook_options hooks;
   log_options log;
   process_options process;
   friend bool operator==(const options&, const options&) = default;

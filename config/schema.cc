@@ -6,6 +6,7 @@
 #include "common/base/check.h"
 #include "config/binding.h"
 #include "config/client_keys.h"
+#include "config/hook_keys.h"
 #include "config/link_security_keys.h"
 #include "config/process_keys.h"
 
@@ -264,6 +265,25 @@ constexpr std::array node_keys = {
          .description =
              "How long the reply to a mutation waits for the peer, with semisync and sync. Shorter "
              "than dead_after, a peer that fell silent is noticed by it first."}),
+    in_replication<&R::handover_timeout>(
+        {.name = "handover_timeout",
+         .type = kind::duration,
+         .min = 100,
+         .max = 10 * minute,
+         .example = "10s",
+         .description =
+             "How long a switchover may take, from the command to the moment when the mastership "
+             "is given away: pre_promote on the other node and the acknowledgement of all that "
+             "this one has. After that it is given up and everything is as before."}),
+    in_replication<&R::on_demotion>(
+        {.name = "on_demotion",
+         .type = kind::choice,
+         .choices = "keep|close",
+         .example = "keep",
+         .description =
+             "What becomes of the clients of a master that a switchover makes a slave. keep: they "
+             "stay, and nothing is interrupted. close: their connections are closed, so that "
+             "clients with a list of servers go to the new master."}),
     in_replication<&R::insecure>(
         {.name = "insecure",
          .type = kind::boolean,
@@ -283,8 +303,8 @@ constexpr std::array<key, N + M> joined(const std::array<key, N>& first,
   return all;
 }
 
-constexpr std::array keys =
-    joined(joined(client_keys, node_keys), joined(link_security_keys, process_keys));
+constexpr std::array keys = joined(joined(client_keys, node_keys),
+                                   joined(link_security_keys, joined(hook_keys, process_keys)));
 
 constexpr std::array section_table = {
     section{"listen", "Where clients connect, and how long they may stay silent."},
@@ -296,6 +316,7 @@ constexpr std::array section_table = {
     section{"workers", "The threads that serve clients."},
     section{"replication", "The twin: the link to the other node."},
     section{"control", "How operators speak to the running node."},
+    section{"hooks", "Programs that are run when the role changes."},
     section{"log", "What is logged, and where to."},
     section{"process", "The process itself."},
 };

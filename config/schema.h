@@ -26,10 +26,10 @@ enum class kind {
   address,
   addresses,
   listeners,  // addresses, each of which may say how TLS is done there
+  program,    // a program's absolute path and its arguments
 };
-// Of an address list, whichever kind its entries are.
 constexpr bool is_list(kind type) {
-  return type == kind::addresses || type == kind::listeners;
+  return type == kind::addresses || type == kind::listeners || type == kind::program;
 }
 
 // An option's value apart from its type; monostate: unset (optional keys only). Sizes are in bytes,

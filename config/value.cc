@@ -148,9 +148,33 @@ parsed parse_listener_entry(std::string_view text) {
   return accept(std::string(text));
 }
 
+parsed parse_program(const key& which, std::vector<std::string> words) {
+  constexpr key text{.max = 4095};
+  if (static_cast<std::int64_t>(words.size()) > which.max)
+    return refuse(std::to_string(words.size()) + " words are too many" + permitted(which));
+  for (const std::string& word : words) {
+    parsed one = parse_string(text, word);
+    if (!one.error.empty()) return refuse(std::move(one.error));
+  }
+  if (!words.empty() && !words.front().starts_with('/'))
+    return refuse(shown(words.front()) + " is not an absolute path" + permitted(which));
+  return accept(std::move(words));
+}
+
+std::vector<std::string> split_words(std::string_view text) {
+  std::vector<std::string> words;
+  for (text = trim(text); !text.empty(); text = trim(text)) {
+    const std::size_t end = text.find_first_of(" \t");
+    words.emplace_back(text.substr(0, end));
+    text.remove_prefix(words.back().size());
+  }
+  return words;
+}
+
 }  // namespace
 
 parsed parse_list(const key& which, std::vector<std::string> entries) {
+  if (which.type == kind::program) return parse_program(which, std::move(entries));
   if (static_cast<std::int64_t>(entries.size()) > which.max)
     return refuse(std::to_string(entries.size()) + " addresses are too many" + permitted(which));
   for (const std::string& entry : entries) {
@@ -182,6 +206,8 @@ parsed parse_value(const key& which, std::string_view text) {
     case kind::addresses:
     case kind::listeners:
       return parse_list(which, split_list(text));
+    case kind::program:
+      return parse_program(which, split_words(text));
   }
   return refuse("unknown kind");
 }
@@ -209,6 +235,9 @@ std::string allowed(const key& which) {
     case kind::addresses:
     case kind::listeners:
       return "at most " + std::to_string(which.max) + " of " + std::string(address_forms);
+    case kind::program:
+      return "a program's absolute path and its arguments, at most " + std::to_string(which.max) +
+             " words in all";
   }
   return {};
 }
@@ -235,6 +264,8 @@ std::string expected(const key& which) {
       case kind::addresses:
       case kind::listeners:
         return "a list of addresses";
+      case kind::program:
+        return "a list of words";
     }
     return {};
   };
@@ -268,7 +299,8 @@ std::string to_yaml(const key& which, const value& what) {
     case kind::address:
       return quoted(format_endpoint(std::get<endpoint>(what)));
     case kind::addresses:
-    case kind::listeners: {
+    case kind::listeners:
+    case kind::program: {
       std::string list;
       for (const std::string& entry : std::get<std::vector<std::string>>(what))
         list += (list.empty() ? "" : ", ") + quoted(entry);

@@ -148,17 +148,20 @@ class reader {
     std::vector<std::string> entries;
     for (const yaml_node& item : given.children) {
       std::string wrong;
-      if (item.what != shape::scalar) {
+      const bool program = which.type == kind::program;
+      if (item.what != shape::scalar && program) {
+        wrong = "expected a word, found " + std::string(noun(item));
+      } else if (item.what != shape::scalar) {
         wrong = "expected an address, found " + std::string(noun(item)) +
                 " (an address with ':' or '[' at its start needs quotes)";
-      } else {
+      } else if (!program) {  // its words make sense together only
         wrong = parse_list(which, {std::string(trim(item.text))}).error;
       }
       if (!wrong.empty()) {
         into_.set_broken(which, wrong, source::file, place(item.at));
         return;
       }
-      entries.emplace_back(trim(item.text));
+      entries.emplace_back(program ? std::string_view(item.text) : trim(item.text));
     }
     into_.set_list(which, std::move(entries), source::file, place(given.at));
   }

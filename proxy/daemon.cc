@@ -90,7 +90,10 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
       users_(options.auth.file.empty() ? nullptr : std::make_unique<user_file>(options.auth.file)),
       tls_(options.tls.enabled ? std::make_unique<tls_context>(options.tls) : nullptr),
       data_(store_options_of(options, journal_bytes_)),
-      acks_(acks_of(options, data_.shard_count())) {
+      acks_(acks_of(options, data_.shard_count())),
+      hooks_(options.hooks, [this](std::uint64_t id, bool ok, std::string how) {
+        link_->hook_done(id, ok, std::move(how));
+      }) {
   data_.set_watchers(watchers());
   if (acks_) data_.set_acks(*acks_);
   const session_rules rules = session_rules_of(options, tls_.get());
@@ -106,9 +109,9 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
   if (!options.replication.enabled) return;
   const auto& own = options.replication.listen_addresses;
   peer_link_owner& self = *this;
-  link_ =
-      std::make_unique<peer_link>(options.replication, own.empty() ? options.listen.addresses : own,
-                                  trust, run_id_, data_, acks_.get(), self);
+  link_ = std::make_unique<peer_link>(options.replication, options.hooks,
+                                      own.empty() ? options.listen.addresses : own, trust, run_id_,
+                                      data_, acks_.get(), self);
 }
 
 // The workers call the link; they end first, whatever way this is reached.
@@ -166,6 +169,19 @@ void daemon::command(std::uint64_t id, std::string text) {
 
 void daemon::answered(std::uint64_t id, bool ok, std::string text) {
   control_->answer(id, ok, std::move(text));
+}
+
+void daemon::run_hook(replication::effect::run_hook what) {
+  hooks_.run(std::move(what));
+}
+
+void daemon::close_clients() {
+  for (const auto& each : workers_) each->close_all();
+}
+
+void daemon::drain(bool on) {
+  for (const auto& each : workers_) each->drain(on);
+  asio::post(context_, [this, on] { listener_->drain(on); });
 }
 
 void daemon::watch_signals() {
@@ -228,6 +244,7 @@ void daemon::stop() {
   for (const auto& each : workers_) each->stop();
   if (!link_) return;
   drain_link();
+  hooks_.stop();
   link_->stop();
 }
 

@@ -24,6 +24,7 @@
 #include "proxy/asio.h"
 #include "proxy/connection_counts.h"
 #include "proxy/control.h"
+#include "proxy/hooks.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/notify.h"
@@ -75,6 +76,9 @@ class daemon final : public service::server, private peer_link_owner {
   // --- peer_link_owner, in the link's thread ---------------------------------------------------
   void serve(bool open) override;
   void answered(std::uint64_t id, bool ok, std::string text) override;
+  void run_hook(replication::effect::run_hook what) override;
+  void close_clients() override;
+  void drain(bool on) override;
 
   void command(std::uint64_t id, std::string text);
   void watch_signals();
@@ -108,6 +112,7 @@ class daemon final : public service::server, private peer_link_owner {
   std::unique_ptr<listener> listener_;
   std::unique_ptr<control_port> control_;  // null: there is no control socket
   std::unique_ptr<peer_link> link_;        // null: replication is off
+  hook_runner hooks_;
   loop_watch loops_;
   unsigned house_rounds_ = 0;
   std::string said_status_;

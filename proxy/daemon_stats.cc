@@ -161,7 +161,8 @@ void daemon::set_verbosity(int level) {
 std::string daemon::status_sentence() const {
   if (!link_) return "serving, replication is off";
   const replication::node_status s = link_->status();
-  const std::string lag = ", lag " + std::to_string(s.lag_milliseconds) + " ms";
+  const std::string lag = ", lag " + std::to_string(s.lag_milliseconds) + " ms" +
+                          (s.draining ? ", drained: no new clients" : "");
   switch (s.role) {
     case replication::role_state::init:
       return "looking for the peer " + s.peer;
@@ -170,7 +171,7 @@ std::string daemon::status_sentence() const {
     case replication::role_state::slave:
       return "slave in sync with " + s.peer + lag;
     case replication::role_state::master:
-      if (!s.linked) return "master, no peer";
+      if (!s.linked) return std::string("master, no peer") + (s.draining ? ", drained" : "");
       return (s.peer_in_sync ? "master, in sync with " : "master, filling ") + s.peer + lag;
   }
   return "";

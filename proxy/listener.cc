@@ -126,7 +126,25 @@ void listener::describe(std::vector<service::stat_row>& rows, steady_time at) co
 void listener::serve(bool open) {
   if (open == serving_) return;
   serving_ = open;
-  if (open) return open_doors();
+  if (open) {
+    if (!draining_) open_doors();
+    return;
+  }
+  close_doors();
+  for (const auto& each : workers_) each->close_all();
+}
+
+void listener::drain(bool on) {
+  if (on == draining_) return;
+  draining_ = on;
+  if (!serving_) return;
+  if (on)
+    close_doors();
+  else
+    open_doors();
+}
+
+void listener::close_doors() {
   accepting_.store(false, std::memory_order_relaxed);
   retry_.cancel();
   breath_.cancel();
@@ -139,7 +157,6 @@ void listener::serve(bool open) {
     bind(*each, ignored);
     each->complained = false;
   }
-  for (const auto& each : workers_) each->close_all();
 }
 
 void listener::open_doors() {
@@ -167,7 +184,7 @@ void listener::open_doors() {
   if (all) return;
   retry_.expires_after(retry_interval);
   retry_.async_wait([this](error_code ec) {
-    if (!ec && serving_) open_doors();
+    if (!ec && serving_ && !draining_) open_doors();
   });
 }
 
@@ -227,7 +244,7 @@ void listener::pause(const std::string& why) {
 void listener::breathe() {
   breath_.expires_after(breath);
   breath_.async_wait([this](error_code ec) {
-    if (!ec && serving_) finish_pause();
+    if (!ec && serving_ && !draining_) finish_pause();
   });
 }
 

@@ -40,6 +40,8 @@ class listener {
   // Starts listening, or stops and closes every client connection. What cannot be opened is tried
   // again until it can.
   void serve(bool open);
+  // on: stops listening even while it serves; the connections there are stay.
+  void drain(bool on);
   // For good: nothing is bound any more.
   void stop();
   // Rows of `stats conns`. Any thread.
@@ -66,6 +68,7 @@ class listener {
   void bind(door& which, error_code& ec);
   std::string name_of(const door& which) const;
   void open_doors();
+  void close_doors();
   static void close(door& which);
   void wait(door& which);
   void accept(door& which);
@@ -85,6 +88,7 @@ class listener {
   steady_timer breath_;  // of accepting
   std::size_t next_worker_ = 0;
   bool serving_ = false;
+  bool draining_ = false;
   bool paused_ = false;
   std::chrono::steady_clock::time_point paused_at_;
   rarely complaints_{std::chrono::seconds(5)};

@@ -28,6 +28,7 @@ bool was_accepted(replication::session_id session) {
 }
 
 replication::node_options node_options_of(const config::replication_options& from,
+                                          const config::hook_options& hooks,
                                           const std::optional<config::endpoint>& peer,
                                           const replication::secrets& known, std::uint64_t run_id) {
   replication::node_options to;
@@ -47,6 +48,12 @@ replication::node_options node_options_of(const config::replication_options& fro
   to.clock_skew_max = from.clock_skew_max;
   to.ack = static_cast<replication::ack_mode>(from.ack);
   to.ack_timeout = from.ack_timeout;
+  to.handover_timeout = from.handover_timeout;
+  to.close_on_demotion = from.on_demotion == config::demotion::close;
+  to.hooks.pre_promote = !hooks.pre_promote.empty();
+  to.hooks.post_promote = !hooks.post_promote.empty();
+  to.hooks.post_demote = !hooks.post_demote.empty();
+  to.hooks.split_heal = !hooks.split_heal.empty();
   return to;
 }
 
@@ -74,7 +81,7 @@ std::optional<config::endpoint> peer_of(const config::replication_options& optio
 
 }  // namespace
 
-peer_link::peer_link(const config::replication_options& options,
+peer_link::peer_link(const config::replication_options& options, const config::hook_options& hooks,
                      const std::vector<std::string>& addresses, peer_trust trust,
                      std::uint64_t run_id, service::store& data, service::ack_gate* acks,
                      peer_link_owner& owner)
@@ -87,7 +94,7 @@ peer_link::peer_link(const config::replication_options& options,
       port_(context_, addresses, options.listen_port.value_or(options.port)),
       peer_(peer_of(options, port_)),
       node_(std::make_unique<replication::node>(
-          node_options_of(options, peer_, keys_.first_secrets(), run_id), data, run_id)),
+          node_options_of(options, hooks, peer_, keys_.first_secrets(), run_id), data, run_id)),
       timer_(context_) {
   if (peer_) dialer_ = std::make_shared<dialer>(context_, *peer_, trust_, options_.connect_timeout);
 }
@@ -141,6 +148,12 @@ void peer_link::acknowledgement_late() {
   asio::post(context_, [this] {
     late_.store(false);
     step(event::ack_late{});
+  });
+}
+
+void peer_link::hook_done(std::uint64_t id, bool ok, std::string how) {
+  asio::post(context_, [this, id, ok, said = std::move(how)] {
+    step(event::hook_done{id, ok, said});
   });
 }
 
@@ -245,6 +258,18 @@ void peer_link::obey(effect::note& what) {
 
 void peer_link::obey(effect::answer& what) {
   owner_.answered(what.id, what.ok, std::move(what.text));
+}
+
+void peer_link::obey(effect::run_hook& what) {
+  owner_.run_hook(std::move(what));
+}
+
+void peer_link::obey(const effect::close_clients&) {
+  owner_.close_clients();
+}
+
+void peer_link::obey(const effect::drain& what) {
+  owner_.drain(what.on);
 }
 
 // --- sockets -----------------------------------------------------------------------------------

@@ -38,6 +38,10 @@ class peer_link_owner {
   virtual void serve(bool open) = 0;
   // effect::answer, to a command().
   virtual void answered(std::uint64_t id, bool ok, std::string text) = 0;
+  // effect::run_hook; the link's hook_done() is to be called once.
+  virtual void run_hook(replication::effect::run_hook what) = 0;
+  virtual void close_clients() = 0;
+  virtual void drain(bool on) = 0;
 
  protected:
   ~peer_link_owner() = default;
@@ -50,9 +54,9 @@ class peer_link final : private link_socket_owner {
 
   // `addresses`: where to open the replication port. `acks`: advanced by what the peer confirms;
   // null: nobody waits for that. Throws start_error. Store, gate and owner outlive the link.
-  peer_link(const config::replication_options& options, const std::vector<std::string>& addresses,
-            peer_trust trust, std::uint64_t run_id, service::store& data, service::ack_gate* acks,
-            peer_link_owner& owner);
+  peer_link(const config::replication_options& options, const config::hook_options& hooks,
+            const std::vector<std::string>& addresses, peer_trust trust, std::uint64_t run_id,
+            service::store& data, service::ack_gate* acks, peer_link_owner& owner);
   ~peer_link();
 
   void start();
@@ -65,6 +69,8 @@ class peer_link final : private link_socket_owner {
   void mutated() noexcept {
     if (armed_.load(std::memory_order_relaxed) && armed_.exchange(false)) wake();
   }
+  // How a program of owner.run_hook() ended.
+  void hook_done(std::uint64_t id, bool ok, std::string how);
   // A line from an operator: owner.answered() will be called once with the id. Ids are never
   // reused.
   void command(std::uint64_t id, std::string text);
@@ -88,6 +94,9 @@ class peer_link final : private link_socket_owner {
   void obey(const replication::effect::replies& what);
   void obey(replication::effect::note& what);
   void obey(replication::effect::answer& what);
+  void obey(replication::effect::run_hook& what);
+  void obey(const replication::effect::close_clients& what);
+  void obey(const replication::effect::drain& what);
   void accepted(tcp_socket socket);
   bool open_session(replication::session_id session, tcp_socket socket);
   void let_go(std::shared_ptr<link_socket> socket);

@@ -329,16 +329,19 @@ void session::acknowledged(instant at) {
 bool session::is_late(steady_time at) const {
   const session_timeouts& times = owner_.timeouts();
   const steady_time heard{steady_time::duration(last_event_.load(std::memory_order_relaxed))};
+  const bool sent_away = owner_.draining() && at - heard >= drain_idle;
   switch (now_in()) {
     case phase::handshake:
       return at - heard >= times.handshake;
     case phase::writing:
       return at - blocked_since_ >= times.write;
     case phase::reading:
+      if (sent_away) return true;
+      [[fallthrough]];
     case phase::receiving_value:
       return times.idle.count() > 0 && at - heard >= times.idle;
     case phase::watching:  // it is to be silent
-      break;
+      return sent_away;
   }
   return false;
 }
@@ -352,8 +355,10 @@ void session::close_late() {
       owner_.write_kicks().add();
       return close("it does not read its replies", "error");
     case phase::reading:
-    case phase::receiving_value:
     case phase::watching:
+      if (owner_.draining()) return close("the node is drained", "shutdown");
+      [[fallthrough]];
+    case phase::receiving_value:
       owner_.idle_kicks().add();
       return close("it was idle", "idle_timeout");
   }

@@ -47,6 +47,9 @@ class session : public std::enable_shared_from_this<session>, private service::w
   // Who takes a byte now and then is no better than who takes none.
   static constexpr std::size_t write_progress_min = std::size_t{64} << 10;
 
+  // How long a client of a node that is drained may rest before it is sent away.
+  static constexpr std::chrono::milliseconds drain_idle{500};
+
   // `socket` is connected, does not block and belongs to the worker's io_context.
   static std::shared_ptr<session> make(worker& owner, tcp_socket socket, steady_time at);
   static std::shared_ptr<session> make_tls(worker& owner, tcp_socket socket, ssl_handle connection,

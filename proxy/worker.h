@@ -52,6 +52,8 @@ class worker final : private service::ack_waker {
   void adopt(int socket, config::listener_tls tls);
   // Closes the sessions there are when the call is reached; later ones stay.
   void close_all();
+  // on: sessions that are idle for drain_idle are closed.
+  void drain(bool on) noexcept { draining_.store(on, std::memory_order_relaxed); }
   void post(std::function<void()> call) { asio::post(context_, std::move(call)); }
   service::worker_statistics& statistics() noexcept { return statistics_; }
   // Sessions closed by their timeouts.
@@ -68,6 +70,7 @@ class worker final : private service::ack_waker {
   // For one write, until the next.
   std::span<char> scratch() noexcept { return scratch_; }
   void count_handshake_error();
+  bool draining() const noexcept { return draining_.load(std::memory_order_relaxed); }
   bool serving() const noexcept { return serving_.load(std::memory_order_acquire); }
   // The session has replies that wait for the peer: its acknowledged() is called when the gate has
   // changed, and now and then. For once.
@@ -87,6 +90,7 @@ class worker final : private service::ack_waker {
   service::server& host_;
   connection_counts& counts_;
   const std::atomic<bool>& serving_;
+  std::atomic<bool> draining_{false};
   const session_rules rules_;
   const steady_time::duration sweep_interval_;
   service::worker_statistics statistics_;

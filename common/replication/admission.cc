@@ -144,13 +144,23 @@ bool node::core::admit(session& s, hello theirs) {
   }
   // Whoever answers in the master's place is not the master: it was started anew, and knows
   // nothing.
-  if (take_over_by_ && theirs.stands.run_id != peer_run_id_)
-    stand_alone(true, "the master was started anew");
+  if ((take_over_by_ || (promotion_ && role_ == role_state::slave)) &&
+      theirs.stands.run_id != peer_run_id_) {
+    if (!promotion_) stand_alone(true, "the master was started anew");
+    if (role_ != role_state::master) {
+      // It may be in charge of nothing, and must not wipe what is here.
+      refuse(s, "a promotion is being decided", effect::level::info);
+      return false;
+    }
+  }
   if (const std::string why = objection(s.mine, theirs, options_.clock_skew_max); !why.empty()) {
     refuse(s, why, effect::level::error);
     return false;
   }
   if (outdated(s)) return false;  // never agreed to: the peer would take office on an old word
+  // From our consent on it may reign in this term, whether or not we hear that it does.
+  if (leads(theirs.stands, s.mine.stands))
+    pledged_ = std::max(pledged_, term_after(theirs.stands, s.mine.stands));
   s.theirs = std::move(theirs);
   if (!resolve_duplicates(s)) return false;
   resolve_node_ids(s);

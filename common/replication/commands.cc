@@ -34,7 +34,7 @@ std::vector<std::string_view> words_of(std::string_view line) {
 
 struct node::core::verb {
   std::string_view name;
-  std::string_view arguments;  // as `help` shows them
+  std::string_view arguments;  // as `help` shows them; "[word]": that word or nothing
   std::string_view what;
   std::size_t arguments_max;
   void (core::*run)(const order&);
@@ -47,6 +47,19 @@ std::span<const node::core::verb> node::core::verbs() {
            &core::order_status},
       verb{"alone", "on|off", "in sync mode: whether to take mutations without a peer", 1,
            &core::order_alone},
+      verb{"switchover", "", "master and slave change places; nothing acknowledged is lost", 0,
+           &core::order_switchover},
+      verb{"promote", "[force]",
+           "makes this node master: by a switchover if it is linked to one, alone if not; force: "
+           "without asking pre_promote, and even if it is not filled",
+           1, &core::order_promote},
+      verb{"demote", "", "makes this master the slave of a peer that is in sync", 0,
+           &core::order_demote},
+      verb{"drain", "[force]",
+           "hands the mastership over, takes no new clients and lets those there go; force: even "
+           "if nobody is there to take over",
+           1, &core::order_drain},
+      verb{"undrain", "", "takes clients again", 0, &core::order_undrain},
   };
   return table;
 }
@@ -65,6 +78,9 @@ void node::core::on(const event::command& e) {
   if (found == table.end()) return answer(e.id, false, "unknown command: try help");
   if (o.words.size() - 1 > found->arguments_max)
     return answer(e.id, false, "too many arguments: try help");
+  if (o.words.size() == 2 && found->arguments.starts_with('[') &&
+      "[" + std::string(o.words[1]) + "]" != found->arguments)
+    return answer(e.id, false, "unknown argument: try help");
   (this->*found->run)(o);
 }
 
@@ -97,6 +113,10 @@ void node::core::order_status(const order& o) {
   std::string text;
   for (const auto& [name, value] : status_rows(status(now_)))
     text.append(name).append(" ").append(value).append("\n");
+  for (const split_report::sample& sample : last_split_.samples)
+    text.append(sample.won ? "split_sample_won " : "split_sample_lost ")
+        .append(one_word(sample.key))
+        .append("\n");
   answer(o.id, true, std::move(text));
 }
 

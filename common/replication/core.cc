@@ -51,17 +51,22 @@ std::vector<any_effect> node::core::step(const any_event& what, instant now) {
   std::visit([this](const auto& e) { on(e); }, what);
   check_sessions();
   check_alone();
+  check_promotion();
   check_dial();
-  check_orders();
   upkeep();
   check_replies();
   pump();
+  check_handover();
+  check_split();
+  check_orders();
+  tell_role();
   hand_over();
   return std::exchange(effects_, {});
 }
 
 void node::core::on(const event::started&) {
   data_.set_node_id(node_id_, now_);
+  begin_split();
   next_dial_ = now_.steady;
   next_upkeep_ = now_.steady;
   if (options_.peer.empty())
@@ -243,6 +248,8 @@ steady_time node::core::deadline() const {
                                      : handshake_by_.at(id));
   if (join_by_) next = std::min(next, *join_by_);
   if (take_over_by_) next = std::min(next, *take_over_by_);
+  if (promotion_ && promotion_->hook == 0) next = std::min(next, promotion_->again);
+  next = std::min(next, handover_deadline());
   for (const auto& [id, by] : orders_) next = std::min(next, by);
   const bool dialed = std::any_of(sessions_.begin(), sessions_.end(),
                                   [](const auto& entry) { return entry.second.dialed; });
@@ -271,7 +278,14 @@ node_status node::core::status(instant now) const {
   out.node_id = node_id_;
   out.peer = peer_name_.empty() ? options_.peer : peer_name_;
   out.linked = established_.has_value();
-  out.serving = serving_;
+  out.serving = serving_ && !draining_;
+  out.draining = draining_;
+  out.conflicts_won = last_split_.won;
+  out.conflicts_lost = last_split_.lost;
+  if (handover_)
+    out.changing = "switchover";
+  else if (promotion_)
+    out.changing = promotion_->hook != 0 ? "pre_promote" : "vetoed";
   out.peer_in_sync = established_ && sender_.peer_in_sync();
   out.replies = options_.ack == ack_mode::async ? reply_rule::at_once : rule_;
   out.alone = alone_;

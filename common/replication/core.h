@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/base/prng.h"
+#include "common/replication/handover.h"
 #include "common/replication/node.h"
 #include "common/replication/receiver.h"
 #include "common/replication/sender.h"
@@ -46,6 +47,7 @@ class node::core {
   void on(const event::command& e);
   void on(const event::ack_late&);
   void on(const event::rekeyed& e);
+  void on(const event::hook_done& e);
 
   void check_sessions();
   void check_dial();
@@ -90,7 +92,56 @@ class node::core {
   void meet(const session& s, bool resume);
   void filled();
   void lost(loss how, const std::string& reason);
+  // Becomes master without a peer, unless a hook vetoes.
   void stand_alone(bool complete, const std::string& reason);
+  void reign(bool complete, const std::string& reason);
+  void take_back();
+  void check_promotion();
+  void drop_promotion(const std::string& why);
+  void tell_role();
+  // 0: there is no such hook, and nothing to wait for.
+  using hook_variables = std::vector<std::pair<std::string, std::string>>;
+  std::uint64_t run_hook(hook which, std::uint64_t term, const std::string& reason,
+                         hook_variables more = {});
+  void start_draining();
+  void begin_split();
+  void check_split();
+
+  // --- planned hand-over (handover.cc) ---------------------------------------------------------
+  enum class stage : std::uint8_t {
+    asked,      // slave: the master was asked for it
+    offered,    // slave: pre_promote runs
+    ready,      // slave: waits to be given the reign
+    preparing,  // master: waits for the peer to be ready
+    draining,   // master: waits for acknowledgements
+    given,      // once master: waits to hear that the peer reigns
+  };
+  enum class handover_goal : std::uint8_t { switchover, drain };
+  struct handover {
+    stage at = stage::offered;
+    std::uint64_t term = 0;  // of the reign to come
+    steady_time by{};        // given up then, in the stages where that can be
+    handover_goal goal = handover_goal::switchover;
+    std::vector<journal::position> upto = {};  // to be acknowledged before it is given
+    std::uint64_t hook = 0;
+    std::vector<std::uint64_t> orders = {};  // commands that wait for the end
+  };
+  std::string handover_obstacle() const;
+  void begin_handover(handover_goal goal);
+  void ask_for_handover(std::uint64_t id);
+  bool on_handover(session& s, const frame& f);
+  void on_handover_question(const handover_message& m);
+  void asked_to_prepare(std::uint64_t term);
+  void say_ready();
+  void told_to_take(std::uint64_t term);
+  void asked_to_hand_over();
+  void peer_is_ready(std::uint64_t term);
+  void peer_has_taken();
+  bool follows() const;
+  void check_handover();
+  steady_time handover_deadline() const;
+  void end_handover(bool done, const std::string& why);
+  void say(frame_type type, handover_step step, std::uint64_t term, std::string reason);
   void serve(bool open);
   void note(effect::level severity, std::string text);
 
@@ -108,6 +159,14 @@ class node::core {
   void check_orders();
   void order_help(const order& o);
   void order_status(const order& o);
+  void order_switchover(const order& o);
+  void order_promote(const order& o);
+  void order_demote(const order& o);
+  void order_drain(const order& o);
+  void order_undrain(const order& o);
+  static bool forced(const order& o);
+  milliseconds handover_answer_limit() const;
+  void hand_over_for(const order& o, handover_goal goal);
   // --- replies that wait for the peer (acks.cc) --------------------------------------------------
   void check_replies();
   void degrade(const std::string& reason);
@@ -135,6 +194,25 @@ class node::core {
   unsigned node_id_;
   bool complete_ = false;
   bool serving_ = false;
+  bool draining_ = false;
+  std::string role_reason_;
+  bool told_master_ = false;                // what the hooks were told last
+  std::uint64_t pledged_ = 0;               // no term up to this may be a new reign of this node's
+  std::optional<std::uint64_t> own_reign_;  // handed over and not yet known to be taken
+  std::optional<handover> handover_;
+  // On its way to be master alone: pre_promote runs, or has vetoed and is asked again.
+  struct promotion {
+    bool complete = false;
+    std::string reason;
+    std::uint64_t hook = 0;  // 0: vetoed
+    steady_time again{};
+    std::vector<std::uint64_t> orders = {};
+  };
+  std::optional<promotion> promotion_;
+  std::uint64_t last_hook_ = 0;
+  enum class split_stage : std::uint8_t { none, apart, healing };  // healing: two masters have met
+  split_stage split_ = split_stage::none;
+  split_report last_split_;
   std::optional<steady_time> join_by_;       // INIT: stand alone then
   std::optional<steady_time> take_over_by_;  // SLAVE without a link: become master then
   steady_time last_step_{};

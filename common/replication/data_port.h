@@ -10,6 +10,7 @@
 #include "common/engine/shard.h"
 #include "common/replication/journal.h"
 #include "common/replication/record.h"
+#include "common/replication/split.h"
 
 namespace tandem::replication {
 
@@ -77,6 +78,14 @@ class data_port {
   virtual engine::large_ref reserve(std::string_view key, std::size_t size, instant now) = 0;
   virtual bool extend(std::string_view key, engine::large_value& value, instant now) = 0;
   virtual void apply_flush(const flush_state& incoming, instant now) = 0;
+
+  // --- splits (split.h) ----------------------------------------------------------------------
+  // The link is lost, or was never there: what changes from now on the peer does not know.
+  virtual void begin_split() = 0;
+  // Two masters have met: conflicts between what both changed since are counted from now on.
+  virtual void count_conflicts() = 0;
+  // No more of it; what was counted, if anything was.
+  virtual split_report end_split() = 0;
 };
 
 }  // namespace tandem::replication

@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "common/replication/acks.h"
 #include "common/replication/secret.h"
@@ -16,6 +18,15 @@ namespace tandem::replication {
 // One TCP connection to the peer. Ids of dialled ones are given by the node and odd; ids of
 // accepted ones are given by the caller and even. Never reused.
 using session_id = std::uint64_t;
+
+// Programs of the operator's that are run when the role changes.
+enum class hook : std::uint8_t {
+  pre_promote,   // before this node becomes master by its own decision or by a switchover: may veto
+  post_promote,  // it has become master
+  post_demote,   // it has ceased to be
+  split_heal,    // two masters have met, and their data are one again
+};
+std::string_view to_string(hook which) noexcept;  // "pre_promote" and so on
 
 namespace event {
 
@@ -81,12 +92,19 @@ struct rekeyed {
   secrets known;
 };
 
+// A program of effect::run_hook has ended: well (exit status 0), or how else.
+struct hook_done {
+  std::uint64_t id;
+  bool ok;
+  std::string how;
+};
+
 }  // namespace event
 
 using any_event =
     std::variant<event::started, event::tick, event::dialed, event::dial_failed, event::accepted,
                  event::received, event::sent, event::closed, event::mutated, event::listening,
-                 event::ack_late, event::command, event::rekeyed>;
+                 event::ack_late, event::command, event::rekeyed, event::hook_done>;
 
 namespace effect {
 
@@ -131,9 +149,26 @@ struct answer {
   std::string text;
 };
 
+// Run the operator's program, after those that were asked for before, and tell by hook_done, within
+// a time limit, how it ended. The variables are to be in its environment, behind "MEMTANDEM_".
+struct run_hook {
+  std::uint64_t id;
+  hook which;
+  std::vector<std::pair<std::string, std::string>> variables;
+};
+
+// Close every client connection; new ones are taken as before.
+struct close_clients {};
+
+// on: take no new clients, and let those that are there go when they are idle; else as before.
+struct drain {
+  bool on;
+};
+
 }  // namespace effect
 
 using any_effect = std::variant<effect::dial, effect::send, effect::close, effect::serve,
-                                effect::replies, effect::note, effect::answer>;
+                                effect::replies, effect::note, effect::answer, effect::run_hook,
+                                effect::close_clients, effect::drain>;
 
 }  // namespace tandem::replication

@@ -32,7 +32,10 @@ enum class frame_type : std::uint8_t {
   scan_please = 12,  // some of the sender's deletions may be forgotten: send all you have again
   challenge = 13,    // behind a hello that says so: 32 bytes that the peer's proof must cover
   proof = 14,        // secret.h; the dialler's first
+  handover = 15,     // handover.h
+  handover_answer = 16,
 };
+// A type up to this without a meaning here ends the session too, but by whom it is for.
 constexpr std::uint8_t frame_type_max = 21;
 
 constexpr std::size_t frame_header_bytes = 20;

@@ -54,6 +54,10 @@ bool node::core::on_frame(session& s, const frame& f) {
       s.answered(now_);
       window_full_ = false;
       return true;
+    case frame_type::handover:
+    case frame_type::handover_answer:
+      if (!s.established) break;
+      return on_handover(s, f);
     default:
       if (!s.established) break;
       return on_data(s, f);

@@ -79,7 +79,7 @@ std::optional<hello> decode_hello(std::string_view payload) {
   h.resumable_run_id = take<std::uint64_t>(payload);
   h.clock = wall_time(wall_time::duration(take<std::int64_t>(payload)));
   if (cluster_size > cluster_max || payload.size() < cluster_size || h.stands.node_id > 7 ||
-      h.stands.run_id == 0)
+      h.stands.run_id == 0 || h.stands.term >> 62 != 0)
     return std::nullopt;
   h.cluster = payload.substr(0, cluster_size);
   return h;

@@ -21,6 +21,11 @@ namespace tandem::replication {
 
 using std::chrono::milliseconds;
 
+// Which hooks are configured: none costs nothing.
+struct hook_set {
+  bool pre_promote = false, post_promote = false, post_demote = false, split_heal = false;
+};
+
 struct node_options {
   std::string cluster = "memtandem";  // both nodes must name the same
   std::uint64_t run_id = 0;           // random, new in every process; not 0
@@ -38,6 +43,9 @@ struct node_options {
   milliseconds clock_skew_max{60000};
   ack_mode ack = ack_mode::async;        // what replies to mutations wait for
   milliseconds ack_timeout{1000};        // and how long
+  milliseconds handover_timeout{10000};  // of a switchover; then all is as before
+  bool close_on_demotion = false;        // the clients of a node that was master and is slave
+  hook_set hooks;
   std::size_t frame_bytes = 64 << 10;    // a data frame's payload is cut at about this size
   std::size_t window_bytes = 4 << 20;    // unacknowledged data that may be under way
   std::size_t unsent_bytes = 256 << 10;  // data handed over but not yet taken by the kernel
@@ -50,6 +58,8 @@ struct node_status {
   std::string peer;           // as dialled or as it came; empty: none seen yet
   bool linked = false;        // handshake done
   bool serving = false;       // clients are taken
+  bool draining = false;      // ... or were, until an operator said drain
+  std::string changing;       // what is under way: "switchover", "pre_promote", "vetoed"; or empty
   bool peer_in_sync = false;  // everything here but the lag is at the peer
   // The lag, true at the moment of asking: mutations not yet acknowledged by the peer.
   std::uint64_t lag_records = 0;
@@ -61,6 +71,8 @@ struct node_status {
   std::uint64_t bytes_sent = 0, bytes_received = 0;
   std::uint64_t refused_by_floor = 0, refused_no_room = 0;
   std::uint64_t full_syncs_sent = 0, resumes_sent = 0, journal_overruns = 0;
+  std::uint64_t splits = 0;                             // two masters met, and are one again
+  std::uint64_t conflicts_won = 0, conflicts_lost = 0;  // of the last split (split.h)
   std::uint64_t connects = 0, disconnects = 0, promotions = 0;
   // Replies to mutations: their rule, and how often semisync gave up waiting.
   reply_rule replies = reply_rule::at_once;

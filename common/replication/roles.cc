@@ -1,7 +1,9 @@
 // What a node does when it meets, follows, or loses its peer: the table of role.h as code.
+#include <algorithm>
 #include <utility>
 
 #include "common/replication/core.h"
+#include "common/replication/status_rows.h"
 
 namespace tandem::replication {
 
@@ -29,18 +31,60 @@ void node::core::take_role(role_state role, std::uint64_t term, const std::strin
   if (role == role_state::master && role_ != role_state::master) ++totals_.promotions;
   role_ = role;
   term_ = term;
+  role_reason_ = reason;
 }
 
 void node::core::stand_alone(bool complete, const std::string& reason) {
+  join_by_.reset();
+  take_over_by_.reset();
+  if (own_reign_) {
+    take_back();
+    return serve(true);
+  }
+  if (promotion_ && promotion_->hook != 0) return;  // its answer will do
+  std::vector<std::uint64_t> orders;
+  if (promotion_) orders = std::move(promotion_->orders);
+  promotion_.reset();
+  const std::uint64_t id = run_hook(hook::pre_promote, std::max(term_, pledged_) + 1, reason);
+  if (id == 0) return reign(complete, reason);
+  promotion_ = promotion{
+      .complete = complete, .reason = reason, .hook = id, .again = {}, .orders = std::move(orders)};
+}
+
+void node::core::reign(bool complete, const std::string& reason) {
   complete_ = complete;
-  take_role(role_state::master, term_ + 1, reason);
+  own_reign_.reset();
+  take_role(role_state::master, std::max(term_, pledged_) + 1, reason);
   note(effect::level::info, "replication: listen (term " + std::to_string(term_) + ")");
   serve(true);
+  if (!promotion_) return;
+  const std::vector<std::uint64_t> orders = std::move(promotion_->orders);
+  promotion_.reset();
+  for (const std::uint64_t id : orders) answer(id, true, {});
+}
+
+// What was given to the peer, and nobody took.
+void node::core::take_back() {
+  take_role(role_state::master, *own_reign_, "nobody took over");
+  own_reign_.reset();
+  if (!established_)
+    note(effect::level::info, "replication: listen (term " + std::to_string(term_) + ")");
 }
 
 void node::core::meet(const session& s, bool resume) {
   const standing& ours = s.mine.stands;
   const standing& theirs = s.theirs->stands;
+  // The verdict of this meeting stands for what was under way.
+  own_reign_.reset();
+  if (handover_) end_handover(false, "the link was replaced");
+  drop_promotion("the peer is there");
+  if (ours.in_charge && theirs.in_charge && split_ != split_stage::healing) {
+    note(effect::level::warning, "replication: two masters have met, of term " +
+                                     std::to_string(ours.term) + " here and " +
+                                     std::to_string(theirs.term) + " there");
+    split_ = split_stage::healing;
+    data_.count_conflicts();
+  }
   ++totals_.connects;
   note(effect::level::info, s.dialed ? "replication: connect (peer=" + s.peer + ")"
                                      : "replication: accept (peer=" + s.peer + ")");
@@ -77,6 +121,33 @@ void node::core::filled() {
   serve(true);
 }
 
+void node::core::begin_split() {
+  if (split_ != split_stage::none) return;
+  split_ = split_stage::apart;
+  data_.begin_split();
+}
+
+// It is over when each has what the other had when they met.
+void node::core::check_split() {
+  if (split_ == split_stage::none || !established_ || !sender_.peer_in_sync() ||
+      !receiver_.in_sync())
+    return;
+  const split_report report = data_.end_split();
+  if (std::exchange(split_, split_stage::none) != split_stage::healing) return;
+  last_split_ = report;
+  ++totals_.splits;
+  const std::string won = std::to_string(report.won), lost = std::to_string(report.lost);
+  note(effect::level::warning, "replication: the split is healed: of keys changed on both sides " +
+                                   lost + " were taken from the peer, " + won +
+                                   " or more stayed as they were here");
+  for (const split_report::sample& sample : report.samples)
+    note(effect::level::debug, "replication: changed on both sides, " +
+                                   std::string(sample.won ? "stayed: " : "taken from the peer: ") +
+                                   one_word(sample.key));
+  run_hook(hook::split_heal, term_, "two masters met",
+           {{"CONFLICTS_WON", won}, {"CONFLICTS_LOST", lost}});
+}
+
 void node::core::lost(loss how, const std::string& reason) {
   established_.reset();
   ++totals_.disconnects;
@@ -87,6 +158,8 @@ void node::core::lost(loss how, const std::string& reason) {
   sender_.end();
   receiver_.begin();  // lets go of a value half received
   note(effect::level::info, "replication: cleanup complete");
+  if (handover_) end_handover(false, "the link was lost");
+  begin_split();
   switch (role_) {
     case role_state::slave:
       if (how == loss::silence)

@@ -291,6 +291,11 @@ void sender::confirm(const sent_frame& f) {
   }
 }
 
+bool sender::confirmed(const std::vector<journal::position>& upto) const {
+  return peer_in_sync() && std::equal(upto.begin(), upto.end(), acked_.begin(), acked_.end(),
+                                      [](auto wanted, auto there) { return there >= wanted; });
+}
+
 void sender::confirm_all() {
   if (!filled_ || !peer_in_sync()) return;
   for (std::size_t s = 0; s < acked_.size(); ++s) data_.confirm(s, acked_[s], true);

@@ -55,6 +55,8 @@ class sender {
 
   // The peer has everything that was here when the session began.
   bool peer_in_sync() const noexcept { return in_sync_ == milestone::acknowledged; }
+  // The peer is in sync, and has every change journaled before `upto`, a position for each shard.
+  bool confirmed(const std::vector<journal::position>& upto) const;
   bool scanning() const noexcept { return !scan_queue_.empty(); }
   // A scan or a large value is under way: worth sending without waiting for a batch to fill.
   bool bulk() const noexcept { return scanning() || !larges_.empty(); }

@@ -19,16 +19,17 @@ std::string one_word(std::string text) {
 }
 
 std::vector<status_row> status_rows(const node_status& s) {
-  std::vector<status_row> rows = {
-      {"role", std::string(to_string(s.role))},
-      {"peer", one_word(s.peer)},
-      {"link", s.linked ? "up" : "down"},
-      {"serving", yes_no(s.serving)},
-      {"peer_in_sync", yes_no(s.peer_in_sync)},
-      {"last_disconnect", one_word(s.last_disconnect)},
-      {"alone", yes_no(s.alone)},
-      {"ack_replies", std::string(to_string(s.replies))},
-  };
+  std::vector<status_row> rows;
+  rows.emplace_back("role", to_string(s.role));
+  rows.emplace_back("peer", one_word(s.peer));
+  rows.emplace_back("link", s.linked ? "up" : "down");
+  rows.emplace_back("serving", yes_no(s.serving));
+  rows.emplace_back("draining", yes_no(s.draining));
+  rows.emplace_back("changing", one_word(s.changing));
+  rows.emplace_back("peer_in_sync", yes_no(s.peer_in_sync));
+  rows.emplace_back("last_disconnect", one_word(s.last_disconnect));
+  rows.emplace_back("alone", yes_no(s.alone));
+  rows.emplace_back("ack_replies", to_string(s.replies));
   const std::pair<const char*, std::uint64_t> numbers[] = {
       {"term", s.term},
       {"node_id", s.node_id},
@@ -52,6 +53,9 @@ std::vector<status_row> status_rows(const node_status& s) {
       {"promotions", s.promotions},
       {"ack_degradations", s.ack_degradations},
       {"handshakes_refused", s.handshakes_refused},
+      {"splits", s.splits},
+      {"split_conflicts_won", s.conflicts_won},
+      {"split_conflicts_lost", s.conflicts_lost},
   };
   for (const auto& [name, value] : numbers) rows.emplace_back(name, std::to_string(value));
   return rows;

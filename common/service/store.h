@@ -20,6 +20,7 @@
 #include "common/replication/clock.h"
 #include "common/replication/data_port.h"
 #include "common/replication/journal.h"
+#include "common/replication/merge.h"
 #include "common/service/ack_gate.h"
 
 namespace tandem::service {
@@ -71,6 +72,7 @@ class store final : public replication::data_port {
     replication::journal journal;
     std::atomic<std::uint64_t>& mutations;  // the store's
     watch_hub* watchers = nullptr;          // the store's
+    version split_since;                    // states above it were made after the link was lost
     version confirmed;               // no state of this shard up to it is unknown to the peer
     std::size_t journal_charge = 0;  // of journal.bytes(), as the items' limit knows it
   };
@@ -238,6 +240,9 @@ class store final : public replication::data_port {
   engine::large_ref reserve(std::string_view key, std::size_t size, instant now) override;
   bool extend(std::string_view key, engine::large_value& value, instant now) override;
   void apply_flush(const replication::flush_state& incoming, instant now) override;
+  void begin_split() override;
+  void count_conflicts() override;
+  replication::split_report end_split() override;
 
  private:
   partition& partition_of(std::uint64_t hash) const {
@@ -250,6 +255,8 @@ class store final : public replication::data_port {
   void answer_stale(partition& p, const hashed_key& k, version stored);
   replication::apply_status apply_to(partition& p, const hashed_key& k,
                                      const replication::record& incoming, instant now);
+  void note_conflict(const partition& p, const engine::item_view& local,
+                     const replication::record& incoming, replication::merge_verdict verdict);
 
   const store_options options_;  // memory_bytes: the first limit
   std::atomic<std::size_t> memory_limit_{options_.memory_bytes};
@@ -265,6 +272,9 @@ class store final : public replication::data_port {
   std::atomic<unsigned> node_ids_used_{0};  // a bit for each
   mutable std::mutex flush_mutex_;          // taken before a shard's lock, never after
   replication::flush_state flush_;
+  std::atomic<bool> counting_conflicts_{false};
+  std::mutex split_mutex_;                   // taken under a shard's lock, never around one
+  replication::split_report split_;          // under split_mutex_
   std::atomic<std::uint32_t> flush_due_{0};  // flush_.pending_at, for a look without the lock
 };
 

@@ -224,7 +224,10 @@ apply_status store::apply_to(partition& p, const hashed_key& k, const record& in
   if (incoming.kind == record_kind::value && incoming.meta.stored <= p.items.flushed())
     return apply_status::known;
   const auto local = p.items.find_any(k.hash, k.key);
-  switch (replication::merge(local, p.items.floor(k.hash), incoming)) {
+  const merge_verdict verdict = replication::merge(local, p.items.floor(k.hash), incoming);
+  if (local && counting_conflicts_.load(std::memory_order_relaxed))
+    note_conflict(p, *local, incoming, verdict);
+  switch (verdict) {
     case merge_verdict::keep:
       if (!local) answer_stale(p, k, incoming.meta.stored);
       return apply_status::known;

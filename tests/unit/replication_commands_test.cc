@@ -69,11 +69,12 @@ TEST_CASE("help knows every verb, and what is no command is told so") {
   const auto help = n.command(1, "help");
   REQUIRE(help.size() == 1);
   REQUIRE(help[0].ok);
-  for (const char* verb : {"help", "status"})
+  for (const char* verb : {"help", "status", "switchover", "promote", "demote", "drain", "undrain"})
     REQUIRE(("\n" + help[0].text).find("\n" + std::string(verb)) != std::string::npos);
   std::uint64_t id = 1;
   for (const std::string& text :
        std::vector<std::string>{"", "  \t", "Status", "statu", "status now", "help me",
+                                "promote maybe", "promote [force]", "drain force force",
                                 "status a b c d e f g h i j k l m n o p q r s t", "\x01\xff"}) {
     const auto answers = n.command(++id, text);
     INFO(text);
@@ -82,4 +83,29 @@ TEST_CASE("help knows every verb, and what is no command is told so") {
     REQUIRE_FALSE(answers[0].ok);
     REQUIRE(answers[0].text.find('\n') == std::string::npos);
   }
+}
+
+TEST_CASE("a hook that ends after an operator has decided changes nothing") {
+  service::store data{service::store_options{.memory_bytes = std::size_t{16} << 20}};
+  node_options o = options();
+  o.peer = "peer:11212";
+  o.hooks.pre_promote = true;
+  node core(o, data, 1);
+  core.step(event::started{}, at(0));
+  core.step(event::tick{}, at(3000));
+  REQUIRE(core.status(at(3000)).changing == "pre_promote");
+  std::vector<effect::answer> answers;
+  for (const char* text : {"promote", "promote force"})
+    for (const any_effect& e : core.step(event::command{answers.size(), text}, at(3001)))
+      if (const auto* a = std::get_if<effect::answer>(&e)) answers.push_back(*a);
+  REQUIRE(answers.size() == 2);
+  REQUIRE_FALSE(answers[0].ok);
+  REQUIRE(answers[0].text.find("promote force") != std::string::npos);
+  REQUIRE(answers[1].ok);
+  const std::uint64_t term = core.status(at(3002)).term;
+  core.step(event::hook_done{1, false, "exit status 1"}, at(3003));
+  core.step(event::hook_done{1, true, ""}, at(3004));
+  REQUIRE(core.status(at(3005)).role == role_state::master);
+  REQUIRE(core.status(at(3005)).term == term);
+  REQUIRE(core.status(at(3005)).changing.empty());
 }
