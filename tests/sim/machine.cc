@@ -186,7 +186,27 @@ void machine::obey(const any_effect& e) {
   } else if (const auto* note = std::get_if<effect::note>(&e)) {
     if (note->text.starts_with(role_note)) role_changed_ = true;
     world_.say(config_.name + ": " + note->text);
+  } else if (const auto* answer = std::get_if<effect::answer>(&e)) {
+    world_.say(config_.name + (answer->ok ? " answers OK" : " answers ERROR " + answer->text));
+  } else if (const auto* hook = std::get_if<effect::run_hook>(&e)) {
+    run_hook(hook->id);
   }
+}
+
+// Takes a while, and does not always agree.
+void machine::run_hook(std::uint64_t id) {
+  const std::uint64_t incarnation = incarnation_;
+  const bool ok = world_.random.chance(800);
+  world_.after(world_.between(1 * milli, 300 * milli), [this, id, ok, incarnation] {
+    guarded([this, id, ok, incarnation] {
+      if (incarnation == incarnation_) step(event::hook_done{id, ok, ok ? "" : "exit status 1"});
+    });
+  });
+}
+
+void machine::order(const std::string& text) {
+  world_.say(config_.name + " is told: " + text);
+  guarded([this, text] { step(event::command{next_order_++, text}); });
 }
 
 void machine::send(const socket& s, const std::string& bytes) {

@@ -43,6 +43,8 @@ class machine final : public host {
   micros clock_offset() const noexcept { return clock_offset_; }
   void set_drift(int per_million);
   void withhold_acks(bool on) { withholding_ = on; }
+  // An operator's command; the answer is traced.
+  void order(const std::string& text);
 
   bool up() const noexcept { return node_ != nullptr; }
   bool paused() const noexcept { return paused_; }
@@ -76,6 +78,7 @@ class machine final : public host {
   void step(const replication::any_event& e);
   void obey(const replication::any_effect& e);
   void send(const socket& s, const std::string& bytes);
+  void run_hook(std::uint64_t id);
   void count_down();
   void schedule_tick();
   micros local() const;
@@ -107,6 +110,7 @@ class machine final : public host {
   bool tick_scheduled_ = false;
   steady_time tick_at_{};
   replication::session_id next_accepted_ = 2;
+  std::uint64_t next_order_ = 1;
   std::map<socket, replication::session_id> sessions_;
   std::map<replication::session_id, socket> sockets_;
   std::map<connection_id, replication::session_id> dialing_;

@@ -51,6 +51,8 @@ machine_config draw_machine(world& w, const plan& p, host_id id) {
   c.node.frame_bytes = std::size_t{64} << r.below(11);
   c.node.window_bytes = std::size_t{1024} << r.below(13);
   c.node.unsent_bytes = std::size_t{4096} << r.below(7);
+  c.node.handover_timeout = milliseconds(w.between(100, 2000));
+  c.node.hooks.pre_promote = r.chance(200);
   c.clock_offset = w.between(-p.clock_apart, p.clock_apart);
   c.drift_per_million = static_cast<int>(w.between(-500, 500));
   return c;

@@ -34,8 +34,9 @@ enum class fault_kind : std::uint8_t {
   clock_step,
   drift,
   withhold_acks,
+  operators,  // move the mastership about
 };
-constexpr unsigned fault_kinds = 10;
+constexpr unsigned fault_kinds = 11;
 
 struct plan {
   guest third = guest::none;

@@ -1,5 +1,6 @@
 // What goes wrong in a run.
 #include <algorithm>
+#include <iterator>
 
 #include "tests/sim/scenario.h"
 
@@ -74,6 +75,11 @@ void scenario::break_machine(fault_kind kind, machine& m, micros how_long) {
       m.withhold_acks(true);
       world_.after(how_long, [&m] { m.withhold_acks(false); });
       break;
+    case fault_kind::operators: {
+      static constexpr const char* orders[] = {"switchover", "promote", "demote"};
+      m.order(orders[r.below(std::size(orders))]);
+      break;
+    }
     default:
       break;
   }
