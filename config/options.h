@@ -93,6 +93,7 @@ struct worker_options {
 
 // What the reply to a mutation waits for.
 enum class ack_mode { async, semisync, sync };
+enum class link_compression { none, lz4, zstd };
 
 // YAML `replication`.
 struct replication_options {
@@ -112,9 +113,13 @@ struct replication_options {
   std::chrono::milliseconds join_timeout{3000};  // wait for a peer, then start alone; 0..10 min
   std::chrono::milliseconds takeover_grace{80};  // a closed link is looked for so long; 0..10 min
   std::chrono::milliseconds batch_interval{1};   // least time between two batches; 0..1 s
-  std::chrono::milliseconds clock_skew_max{60000};  // refuse a peer off by more; 10 ms..24 h
-  ack_mode ack = ack_mode::async;                   // when a client is told of its mutation
-  std::chrono::milliseconds ack_timeout{1000};      // how long that may take; 10 ms..10 min
+  std::size_t sync_rate = 0;  // bytes a second of a copy to the peer; 0: any; 64 KiB..64 GiB
+  link_compression compression = link_compression::none;  // of what is sent
+  std::chrono::milliseconds clock_skew_warn{500};         // warn of one; 0: never; else 10 ms..24 h
+  std::chrono::milliseconds audit_interval{0};            // 0: none; else 1 s..30 days
+  std::chrono::milliseconds clock_skew_max{60000};        // refuse a peer off by more; 10 ms..24 h
+  ack_mode ack = ack_mode::async;                         // when a client is told of its mutation
+  std::chrono::milliseconds ack_timeout{1000};            // how long that may take; 10 ms..10 min
   bool insecure = false;                   // take an unauthenticated peer that is not on this host
   std::optional<std::string> secret_file;  // a shared secret a line, the first proves
   std::optional<std::string> tls_certificate;  // PEM; with it the link is TLS 1.3, tls_ca is needed

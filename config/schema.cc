@@ -8,6 +8,7 @@
 #include "config/client_keys.h"
 #include "config/link_security_keys.h"
 #include "config/process_keys.h"
+#include "config/sync_keys.h"
 
 namespace tandem::config {
 namespace {
@@ -283,8 +284,8 @@ constexpr std::array<key, N + M> joined(const std::array<key, N>& first,
   return all;
 }
 
-constexpr std::array keys =
-    joined(joined(client_keys, node_keys), joined(link_security_keys, process_keys));
+constexpr std::array keys = joined(joined(joined(client_keys, node_keys), sync_keys),
+                                   joined(link_security_keys, process_keys));
 
 constexpr std::array section_table = {
     section{"listen", "Where clients connect, and how long they may stay silent."},

@@ -47,6 +47,10 @@ replication::node_options node_options_of(const config::replication_options& fro
   to.clock_skew_max = from.clock_skew_max;
   to.ack = static_cast<replication::ack_mode>(from.ack);
   to.ack_timeout = from.ack_timeout;
+  to.clock_skew_warn = from.clock_skew_warn;
+  to.audit_interval = from.audit_interval;
+  to.sync_rate = from.sync_rate;
+  to.compression = static_cast<replication::compression>(from.compression);
   return to;
 }
 

@@ -47,6 +47,9 @@ std::span<const node::core::verb> node::core::verbs() {
            &core::order_status},
       verb{"alone", "on|off", "in sync mode: whether to take mutations without a peer", 1,
            &core::order_alone},
+      verb{"audit", "[repair]",
+           "compares the data with the peer's; repair: sends what differs again", 1,
+           &core::order_audit},
   };
   return table;
 }
