@@ -95,6 +95,7 @@ struct worker_options {
 enum class ack_mode { async, semisync, sync };
 // What becomes of the clients of a master that is made a slave.
 enum class demotion { keep, close };
+enum class link_compression { none, lz4, zstd };
 
 // YAML `replication`.
 struct replication_options {
@@ -114,10 +115,14 @@ struct replication_options {
   std::chrono::milliseconds join_timeout{3000};  // wait for a peer, then start alone; 0..10 min
   std::chrono::milliseconds takeover_grace{80};  // a closed link is looked for so long; 0..10 min
   std::chrono::milliseconds batch_interval{1};   // least time between two batches; 0..1 s
-  std::chrono::milliseconds clock_skew_max{60000};    // refuse a peer off by more; 10 ms..24 h
-  ack_mode ack = ack_mode::async;                     // when a client is told of its mutation
-  std::chrono::milliseconds ack_timeout{1000};        // how long that may take; 10 ms..10 min
-  std::chrono::milliseconds handover_timeout{10000};  // of a switchover; 100 ms..10 min
+  std::size_t sync_rate = 0;  // bytes a second of a copy to the peer; 0: any; 64 KiB..64 GiB
+  link_compression compression = link_compression::none;  // of what is sent
+  std::chrono::milliseconds clock_skew_warn{500};         // warn of one; 0: never; else 10 ms..24 h
+  std::chrono::milliseconds audit_interval{0};            // 0: none; else 1 s..30 days
+  std::chrono::milliseconds clock_skew_max{60000};        // refuse a peer off by more; 10 ms..24 h
+  ack_mode ack = ack_mode::async;                         // when a client is told of its mutation
+  std::chrono::milliseconds ack_timeout{1000};            // how long that may take; 10 ms..10 min
+  std::chrono::milliseconds handover_timeout{10000};      // of a switchover; 100 ms..10 min
   demotion on_demotion = demotion::keep;
   bool insecure = false;                   // take an unauthenticated peer that is not on this host
   std::optional<std::string> secret_file;  // a shared secret a line, the first proves

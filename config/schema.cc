@@ -9,6 +9,7 @@
 #include "config/hook_keys.h"
 #include "config/link_security_keys.h"
 #include "config/process_keys.h"
+#include "config/sync_keys.h"
 
 namespace tandem::config {
 namespace {
@@ -303,7 +304,7 @@ constexpr std::array<key, N + M> joined(const std::array<key, N>& first,
   return all;
 }
 
-constexpr std::array keys = joined(joined(client_keys, node_keys),
+constexpr std::array keys = joined(joined(joined(client_keys, node_keys), sync_keys),
                                    joined(link_security_keys, joined(hook_keys, process_keys)));
 
 constexpr std::array section_table = {

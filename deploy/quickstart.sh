@@ -28,7 +28,7 @@ while [[ $# -gt 0 ]]; do
 done
 
 packages=(g++ cmake ninja-build libboost1.81-dev libspdlog-dev libcli11-dev libyaml-cpp-dev
-  libssl-dev libxxhash-dev)
+  libssl-dev libxxhash-dev liblz4-dev libzstd-dev)
 step_seconds=15
 started=$SECONDS
 

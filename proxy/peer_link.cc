@@ -54,6 +54,10 @@ replication::node_options node_options_of(const config::replication_options& fro
   to.hooks.post_promote = !hooks.post_promote.empty();
   to.hooks.post_demote = !hooks.post_demote.empty();
   to.hooks.split_heal = !hooks.split_heal.empty();
+  to.clock_skew_warn = from.clock_skew_warn;
+  to.audit_interval = from.audit_interval;
+  to.sync_rate = from.sync_rate;
+  to.compression = static_cast<replication::compression>(from.compression);
   return to;
 }
 

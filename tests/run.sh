@@ -50,6 +50,7 @@ done
 packages=(
   g++ cmake ninja-build git                                           # to build
   libboost1.81-dev libspdlog-dev libcli11-dev libyaml-cpp-dev libssl-dev libxxhash-dev catch2
+  liblz4-dev libzstd-dev
   python3 python3-pymemcache libmemcached-tools memcached openssl     # to test
   libmemcached-dev python3-pylibmc python3-memcache                   # clients to test with
   php-cli php-memcached php-memcache libcache-memcached-perl libcache-memcached-fast-perl
@@ -57,7 +58,7 @@ packages=(
   clang-format clang-tidy shellcheck systemd                          # to check
 )
 
-if [[ $bench -eq 1 ]]; then packages+=(libbenchmark-dev libzstd-dev); fi
+if [[ $bench -eq 1 ]]; then packages+=(libbenchmark-dev); fi
 
 passed=0 failed=0 skipped=0
 failures=()

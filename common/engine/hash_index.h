@@ -69,6 +69,8 @@ class hash_index {
   // through the buckets of one page after the other finds whatever stays.
   template <class Visitor>
   void visit_home(std::uint64_t position, unsigned bucket, const Visitor& visit) const;
+  // Does not fall where the hash rises.
+  std::uint64_t position_of(std::uint64_t hash) const noexcept;
   // The first position after the page at `position`; 0 at the end.
   std::uint64_t page_end(std::uint64_t position) const noexcept;
   // Bits of the position that all records of its page share: rises when the page splits, falls when
@@ -112,7 +114,6 @@ class hash_index {
     unsigned slot = 0;
   };
 
-  std::uint64_t position_of(std::uint64_t hash) const noexcept;
   static unsigned home_of(std::uint64_t hash) noexcept {
     return static_cast<unsigned>((hash >> 8 & 0xffffffffU) * home_buckets >> 32);
   }

@@ -178,6 +178,14 @@ class shard {
   // Whole positions are visited, so it may go over by a few. `visit` must not change the shard.
   void walk(cursor& at, unsigned budget, const std::function<void(const item_view&)>& visit) const;
 
+  // Where a walk begins that leaves out, but for some of the same page, what has a lower hash: a
+  // walk goes by rising hash, a page at a time.
+  cursor walk_from(std::uint64_t hash) const noexcept {
+    cursor at;
+    at.position = index_.position_of(hash);
+    return at;
+  }
+
   // --- memory and statistics ---------------------------------------------------------------
   // A lower limit is come to in bounded steps: each call evicts some of what is over it and sets
   // the limit that was reached; true: that is the one asked for. Without eviction, or when readers

@@ -60,6 +60,9 @@ std::span<const node::core::verb> node::core::verbs() {
            "if nobody is there to take over",
            1, &core::order_drain},
       verb{"undrain", "", "takes clients again", 0, &core::order_undrain},
+      verb{"audit", "[repair]",
+           "compares the data with the peer's; repair: sends what differs again", 1,
+           &core::order_audit},
   };
   return table;
 }

@@ -35,8 +35,14 @@ node::core::core(const node_options& options, data_port& data, std::uint64_t see
       node_id_(
           options.node_id.value_or(static_cast<unsigned>(options.run_id & version::node_mask))),
       dial_delay_(options.reconnect_delay_min),
-      sender_({options.frame_bytes, options.window_bytes, options.ack != ack_mode::async}, data),
-      receiver_(data) {}
+      sender_({.frame_bytes = options.frame_bytes,
+               .window_bytes = options.window_bytes,
+               .window_delay = options.dead_after / 4,
+               .sync_rate = options.sync_rate,
+               .exact = options.ack != ack_mode::async},
+              data),
+      receiver_(data),
+      auditor_(data, sender_) {}
 
 std::vector<any_effect> node::core::step(const any_event& what, instant now) {
   now_ = now;
@@ -54,6 +60,7 @@ std::vector<any_effect> node::core::step(const any_event& what, instant now) {
   check_promotion();
   check_dial();
   upkeep();
+  check_audit();
   check_replies();
   pump();
   check_handover();
@@ -207,16 +214,18 @@ void node::core::upkeep() {
     if (sender_.peer_in_sync()) complete_ = true;
     // Housekeeping may have journaled without a client's command to tell of it.
     if (data_.mutations() != mutations_pumped_) pump_wanted_ = true;
-  } else if (journaling_ && !sender_.resumable()) {
-    data_.stop_journals();
-    journaling_ = false;
+    report_progress();
+    check_clocks();
+  } else {
+    sender_.drop_useless_journals();
   }
 }
 
 void node::core::pump() {
   session* s = established();
+  if (const auto held = sender_.held_until(); held && now_.steady >= *held) pump_wanted_ = true;
   if (s == nullptr || !pump_wanted_ || window_full_ || s->unsent >= options_.unsent_bytes) return;
-  if (now_.steady < next_batch_ && !sender_.bulk() && !hurries()) return;
+  if (now_.steady < next_batch_ && !sender_.bulk(now_) && !hurries()) return;
   mutations_pumped_ = data_.mutations();
   const std::size_t before = s->out.size();
   const auto result =
@@ -257,9 +266,12 @@ steady_time node::core::deadline() const {
     next = std::min(next, next_dial_);
   if (established_ && pump_wanted_ && !window_full_ &&
       sessions_.at(*established_).unsent < options_.unsent_bytes)
-    next = std::min(next, sender_.bulk() || hurries() ? now_.steady : next_batch_);
+    next = std::min(next, sender_.bulk(now_) || hurries() ? now_.steady : next_batch_);
   if (linkless_since_ && rule_ == reply_rule::when_confirmed)
     next = std::min(next, *linkless_since_ + options_.ack_timeout);
+  if (established_ && auditor_.busy()) next = std::min(next, now_.steady);
+  if (const auto held = sender_.held_until(); established_ && held && *held > now_.steady)
+    next = std::min(next, *held);
   return next;
 }
 
@@ -303,6 +315,20 @@ node_status node::core::status(instant now) const {
   }
   out.shards = data_.shard_count();
   out.scanned_shards = out.linked ? out.shards - sender_.shards_to_scan() : 0;
+  if (const auto offset = peer_clock_.offset(); offset && out.linked) {
+    out.clock_offset_milliseconds = std::chrono::duration_cast<milliseconds>(*offset).count();
+    out.round_trip_microseconds = static_cast<std::uint64_t>(peer_clock_.round_trip().count());
+  }
+  out.audits = audits_;
+  out.audit_running = auditor_.running();
+  out.last_audit = last_audit_;
+  const sync_progress::figures& sync = sender_.progress().look();
+  out.sync_permille = out.linked ? sync.permille : 0;
+  out.sync_records = sync.records;
+  out.sync_bytes = sync.bytes;
+  out.sync_rate = sync.bytes_per_second;
+  out.sync_seconds_left = sync.seconds_left;
+  out.inventories_asked = sender_.inventories_asked();
   out.records_sent = sender_.records_sent();
   out.journal_overruns = sender_.overruns();
   const receiver::counters& in = receiver_.totals();

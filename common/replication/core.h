@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "common/base/prng.h"
+#include "common/replication/auditor.h"
+#include "common/replication/clock_offset.h"
 #include "common/replication/handover.h"
 #include "common/replication/node.h"
 #include "common/replication/receiver.h"
@@ -22,6 +24,8 @@ namespace tandem::replication {
 // The first attempt after a lost link comes at once, jittered, so that a slave learns before its
 // grace is over whether its master lives.
 constexpr milliseconds redial_delay{10};
+// How often the progress of a scan is logged.
+constexpr milliseconds report_interval{3000};
 
 class node::core {
  public:
@@ -68,6 +72,16 @@ class node::core {
   bool admit(session& s, hello theirs);
   void note_stranger(effect::level severity, std::string text);
 
+  // --- while linked (core_watch.cc) ------------------------------------------------------------
+  void report_progress();
+  void check_clocks();
+  void pong(session& s, std::string_view ping) const;
+  void learn_clock(std::string_view pong);
+  void check_audit();
+  void end_audit();
+  bool on_audit(session& s, const frame& f);
+  auditor::speaker to_peer();
+
   // --- handshake (handshake.cc) ----------------------------------------------------------------
   hello introduce() const;
   standing stands() const;
@@ -89,7 +103,7 @@ class node::core {
 
   // --- role (roles.cc) -------------------------------------------------------------------------
   void take_role(role_state role, std::uint64_t term, const std::string& reason);
-  void meet(const session& s, bool resume);
+  void meet(const session& s, bool known, bool resume);
   void filled();
   void lost(loss how, const std::string& reason);
   // Becomes master without a peer, unless a hook vetoes.
@@ -167,6 +181,7 @@ class node::core {
   static bool forced(const order& o);
   milliseconds handover_answer_limit() const;
   void hand_over_for(const order& o, handover_goal goal);
+  void order_audit(const order& o);
   // --- replies that wait for the peer (acks.cc) --------------------------------------------------
   void check_replies();
   void degrade(const std::string& reason);
@@ -232,12 +247,21 @@ class node::core {
 
   sender sender_;
   receiver receiver_;
-  bool journaling_ = false;  // the journals are being kept for the peer
+  expander expander_;
   bool pump_wanted_ = false;
   std::uint64_t mutations_pumped_ = 0;  // when the journals were last read
   bool window_full_ = false;            // pumping waits for an acknowledgement
   steady_time next_batch_{};
   steady_time next_upkeep_{};
+  auditor auditor_;
+  std::vector<std::uint64_t> audit_orders_;  // commands that wait for the audit under way
+  std::optional<steady_time> next_audit_;
+  audit_report last_audit_;
+  std::uint64_t audits_ = 0;
+  clock_offset peer_clock_;
+  bool warned_of_clock_ = false;
+  steady_time next_report_{};  // of a scan's progress
+  bool reported_ = false;      // some was
   instant lost_at_{};
 
   std::map<std::uint64_t, steady_time> orders_;  // commands not yet answered, and their time limits

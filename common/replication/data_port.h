@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <span>
 #include <string_view>
 
 #include "common/base/time.h"
@@ -38,8 +39,8 @@ class data_port {
   // Starts recording (if it was not) and returns the end of the shard's journal: everything older
   // is found by scan, everything newer by read_journal from here.
   virtual journal::position start_journal(std::size_t shard) = 0;
-  // Forgets the journals: the next peer needs a scan.
-  virtual void stop_journals() = 0;
+  // Forgets a journal; what is changed from now on only counts positions.
+  virtual void stop_journal(std::size_t shard) = 0;
   // The oldest position that read_journal can still serve.
   virtual journal::position journal_begin(std::size_t shard) const = 0;
   virtual journal::position journal_end(std::size_t shard) const = 0;
@@ -49,16 +50,24 @@ class data_port {
   // `from` must not be below journal_begin().
   virtual journal::position read_journal(std::size_t shard, journal::position from, instant now,
                                          const record_sink& sink) = 0;
+  // Whether something was dropped here, at position `from` of the journal or later, that nothing
+  // but the journal's entry can tell of.
+  virtual bool news_after(std::size_t shard, journal::position from) const = 0;
   // Gives the sink the items of about `budget` index positions from the cursor on, all of them
-  // whatever it answers: a cursor cannot stop within a position.
-  virtual void scan(std::size_t shard, engine::cursor& at, unsigned budget, instant now,
-                    const record_sink& sink) = 0;
+  // whatever it answers: a cursor cannot stop within a position. With `newer_than` only what was
+  // changed by this node after that version: what came from the peer is there.
+  virtual void scan(std::size_t shard, engine::cursor& at, unsigned budget, version newer_than,
+                    instant now, const record_sink& sink) = 0;
+  // Where a scan begins that is to find the items from this key hash on, and some before them.
+  virtual engine::cursor scan_from(std::size_t shard, std::uint64_t hash) const = 0;
   enum class standing : std::uint8_t { current, replaced, absent };
   // Whether the state that a record told of is still the one held here.
   virtual standing check(std::string_view key, version changed) const = 0;
   // The peer has everything journaled before `upto`: trims the journal. `all_older`: and everything
   // that was stored before the journal began (no scan is outstanding), so tombstones may go.
   virtual void confirm(std::size_t shard, journal::position upto, bool all_older) = 0;
+  // No state of the shard up to this version is unknown to the peer, as far as confirm() was told.
+  virtual version confirmed(std::size_t shard) const = 0;
   virtual flush_state flush() const = 0;
   // The peer has the flush_all register as it was in this state (number_of()), or a later one.
   virtual void confirm_flush(journal::position /*state*/) {}
@@ -70,9 +79,23 @@ class data_port {
   virtual version highest() const = 0;
   virtual void observe(version seen) = 0;
 
+  // --- comparing -----------------------------------------------------------------------------
+  // Values and tombstones held, about.
+  virtual std::uint64_t items() const = 0;
+  // Gives the sink what is held under a key, a value that cannot be seen any more as gone, and
+  // returns the floor of its hash: what was dropped here of it is not above that.
+  virtual version look(std::string_view key, instant now, const record_sink& sink) const = 0;
+  // Journals what is held under a key once more, so that the peer gets it.
+  virtual void journal_again(std::string_view key) = 0;
+
   // --- receiving -----------------------------------------------------------------------------
-  // Merges a record by the rule of merge.h.
+  // Merges a record by the rule of merge.h. A `held` one changes nothing here; what it tells of is
+  // journaled as gone if it is void.
   virtual apply_status apply(const record& incoming, instant now) = 0;
+  // The same for some at once, in order, which costs less than one by one; at most apply_max.
+  virtual void apply_all(std::span<const record> incoming, instant now,
+                         std::span<apply_status> results) = 0;
+  static constexpr std::size_t apply_max = 32;
   // Room for a large value of `size` bytes under `key`; null if it cannot be held here.
   // Memory for its bytes comes with extend(), as they come; false: it cannot be held here.
   virtual engine::large_ref reserve(std::string_view key, std::size_t size, instant now) = 0;

@@ -18,22 +18,25 @@
 namespace tandem::replication {
 
 enum class frame_type : std::uint8_t {
-  hello = 1,   // hello.h; the first frame of each side
-  accept = 2,  // the peer's hello is agreed to; empty
-  refuse = 3,  // a reason as text; the session ends
-  ping = 4,    // 8 bytes, returned as they are by a pong
-  pong = 5,
-  records = 6,   // record_codec.h
-  flush = 7,     // the flush_all register
-  large = 8,     // a large value begins: its record without the value
-  chunk = 9,     // the next bytes of the large value under way; empty: it is abandoned
-  ack = 10,      // 8 bytes: every frame up to this sequence is applied
-  in_sync = 11,  // all that was here at the session's start has been sent; 8 bytes: highest version
-  scan_please = 12,  // some of the sender's deletions may be forgotten: send all you have again
-  challenge = 13,    // behind a hello that says so: 32 bytes that the peer's proof must cover
-  proof = 14,        // secret.h; the dialler's first
-  handover = 15,     // handover.h
+  hello = 1,              // hello.h; the first frame of each side
+  accept = 2,             // the peer's hello is agreed to; empty
+  refuse = 3,             // a reason as text; the session ends
+  ping = 4,               // 8 bytes, returned as they are by a pong
+  pong = 5,               // these, and the answerer's wall clock in microseconds, 8 bytes
+  records = 6,            // record_codec.h
+  flush = 7,              // the flush_all register
+  large = 8,              // a large value begins: its record without the value
+  chunk = 9,              // the next bytes of the large value under way; empty: it is abandoned
+  ack = 10,               // 8 bytes: every frame up to this sequence is applied
+  in_sync = 11,           // all that was here at the session's start has been sent (record_codec.h)
+  inventory_please = 12,  // news of the sender's may be lost: tell what you hold, in `held` records
+  challenge = 13,         // behind a hello that says so: 32 bytes that the peer's proof must cover
+  proof = 14,             // secret.h; the dialler's first
+  handover = 15,          // handover.h
   handover_answer = 16,
+  audit = 19,         // a question of the comparison of both nodes' data (audit_codec.h)
+  audit_answer = 20,  // its answer
+  compressed = 21,    // a frame of records or a chunk, made smaller (compression.h)
 };
 // A type up to this without a meaning here ends the session too, but by whom it is for.
 constexpr std::uint8_t frame_type_max = 21;

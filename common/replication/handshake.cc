@@ -21,7 +21,9 @@ standing node::core::stands() const {
 hello node::core::introduce() const {
   hello h;
   h.stands = stands();
-  h.resumable_run_id = sender_.resumable() ? peer_run_id_ : 0;
+  h.features = features_of_compression;
+  h.known_run_id = peer_run_id_;
+  h.resumes = sender_.resumable();
   h.node_id_fixed = options_.node_id.has_value();
   h.authenticates = !secrets_.empty();
   h.clock = now_.wall;
@@ -42,14 +44,15 @@ bool node::core::on_frame(session& s, const frame& f) {
       return false;
     case frame_type::ping:
       if (f.payload.size() != sizeof(std::int64_t)) break;
-      s.say(frame_type::pong, f.payload);
+      pong(s, f.payload);
       return true;
     case frame_type::pong:
       s.answered(now_);
+      if (s.established) learn_clock(f.payload);
       return true;
     case frame_type::ack:
       if (!s.established || f.payload.size() != sizeof(std::uint64_t) ||
-          !sender_.acknowledged(load_le<std::uint64_t>(f.payload.data())))
+          !sender_.acknowledged(load_le<std::uint64_t>(f.payload.data()), now_))
         break;
       s.answered(now_);
       window_full_ = false;
@@ -58,6 +61,10 @@ bool node::core::on_frame(session& s, const frame& f) {
     case frame_type::handover_answer:
       if (!s.established) break;
       return on_handover(s, f);
+    case frame_type::audit:
+    case frame_type::audit_answer:
+      if (!s.established) break;
+      return on_audit(s, f);
     default:
       if (!s.established) break;
       return on_data(s, f);
@@ -67,6 +74,15 @@ bool node::core::on_frame(session& s, const frame& f) {
 }
 
 bool node::core::on_data(session& s, const frame& f) {
+  // A peer whose data waits for our acknowledgements ends the session by itself if they do not
+  // arrive. Its pongs lie behind the data, however slowly that is read here.
+  s.answered(now_);
+  if (f.type == frame_type::compressed) {
+    const auto whole = expander_.expand(f);
+    if (whole) return on_data(s, *whole);
+    refuse(s, "malformed compressed frame", effect::level::warning);
+    return false;
+  }
   const std::uint64_t mutations = data_.mutations();
   if (const char* why = receiver_.take(f, now_)) {
     refuse(s, why, effect::level::warning);
@@ -74,8 +90,12 @@ bool node::core::on_data(session& s, const frame& f) {
   }
   // What was refused, or evicted to make room, may have been journaled as news for the peer.
   if (data_.mutations() != mutations) pump_wanted_ = true;
-  if (receiver_.scan_wanted()) {
-    sender_.scan_again();
+  if (receiver_.inventory_wanted()) {
+    sender_.tell_inventory();
+    pump_wanted_ = true;
+  }
+  if (const auto times = receiver_.inventories_heard()) {
+    sender_.heard_inventory(*times);
     pump_wanted_ = true;
   }
   if (receiver_.in_sync() && role_ == role_state::syncing) filled();
@@ -130,7 +150,7 @@ bool node::core::outdated(session& s) {
   const standing current = stands();
   const standing& said = s.mine.stands;
   if (current.in_charge == said.in_charge && current.term == said.term &&
-      current.complete == said.complete)
+      current.complete == said.complete && s.mine.known_run_id == peer_run_id_)
     return false;
   say_anew(s);
   return true;
@@ -142,8 +162,9 @@ void node::core::say_anew(session& s) {
 }
 
 bool node::core::establish(session& s) {
-  const bool both_resume = s.mine.resumable_run_id == s.theirs->stands.run_id &&
-                           s.theirs->resumable_run_id == options_.run_id;
+  const bool known =
+      s.mine.known_run_id == s.theirs->stands.run_id && s.theirs->known_run_id == options_.run_id;
+  const bool both_resume = known && s.mine.resumes && s.theirs->resumes;
   if (outdated(s)) return false;
   if (both_resume && !sender_.resumable()) {
     say_anew(s);
@@ -161,7 +182,7 @@ bool node::core::establish(session& s) {
   handshake_by_.erase(s.id);
   dial_delay_ = options_.reconnect_delay_min;
   peer_name_ = s.peer;
-  meet(s, both_resume);
+  meet(s, known, both_resume);
   return true;
 }
 

@@ -19,7 +19,8 @@ enum : std::uint8_t {
   complete = 2,
   has_data = 4,
   node_id_fixed = 8,
-  authenticates = 16
+  authenticates = 16,
+  resumes = 128
 };
 
 template <class Integer>
@@ -47,12 +48,12 @@ std::string encode(const hello& h) {
   put(out, static_cast<std::uint8_t>(
                (h.stands.in_charge ? in_charge : 0) | (h.stands.complete ? complete : 0) |
                (h.stands.has_data ? has_data : 0) | (h.node_id_fixed ? node_id_fixed : 0) |
-               (h.authenticates ? authenticates : 0)));
+               (h.authenticates ? authenticates : 0) | (h.resumes ? resumes : 0)));
   put(out, static_cast<std::uint8_t>(h.stands.node_id));
   put(out, static_cast<std::uint16_t>(h.cluster.size()));
   put(out, h.stands.term);
   put(out, h.stands.run_id);
-  put(out, h.resumable_run_id);
+  put(out, h.known_run_id);
   put(out, static_cast<std::int64_t>(h.clock.time_since_epoch().count()));
   out += h.cluster;
   return out;
@@ -72,17 +73,23 @@ std::optional<hello> decode_hello(std::string_view payload) {
   h.stands.has_data = (bits & has_data) != 0;
   h.node_id_fixed = (bits & node_id_fixed) != 0;
   h.authenticates = (bits & authenticates) != 0;
+  h.resumes = (bits & resumes) != 0;
   h.stands.node_id = take<std::uint8_t>(payload);
   const auto cluster_size = take<std::uint16_t>(payload);
   h.stands.term = take<std::uint64_t>(payload);
   h.stands.run_id = take<std::uint64_t>(payload);
-  h.resumable_run_id = take<std::uint64_t>(payload);
+  h.known_run_id = take<std::uint64_t>(payload);
   h.clock = wall_time(wall_time::duration(take<std::int64_t>(payload)));
   if (cluster_size > cluster_max || payload.size() < cluster_size || h.stands.node_id > 7 ||
       h.stands.run_id == 0 || h.stands.term >> 62 != 0)
     return std::nullopt;
   h.cluster = payload.substr(0, cluster_size);
   return h;
+}
+
+std::string clocks_apart(std::uint64_t micros) {
+  return "the clocks are " + std::to_string(micros / 1'000'000) +
+         " s apart: set them right (NTP), or values would expire at the wrong time";
 }
 
 std::string incompatibility(const hello& mine, const hello& theirs) {
@@ -109,8 +116,7 @@ std::string objection(const hello& mine, const hello& theirs, std::chrono::milli
   const auto b = static_cast<std::uint64_t>(theirs.clock.time_since_epoch().count());
   const std::uint64_t apart = std::min(a - b, b - a);
   if (apart > static_cast<std::uint64_t>(std::chrono::microseconds(skew_max).count()))
-    return "the clocks are " + std::to_string(apart / 1'000'000) +
-           " s apart: set them right (NTP), or values would expire at the wrong time";
+    return clocks_apart(apart);
   return {};
 }
 

@@ -19,12 +19,13 @@ constexpr std::uint16_t protocol_version = 3;
 struct hello {
   std::uint16_t protocol_min = protocol_version;
   std::uint16_t protocol_max = protocol_version;
-  std::uint32_t features = 0;           // offered; none are defined yet
+  std::uint32_t features = 0;           // offered: what it can expand (compression.h)
   std::uint32_t features_required = 0;  // a peer that lacks one must refuse
   standing stands;                      // node id, run id, term, in charge, data
-  // The run id of the process that the sender could resume with: its journal still covers all that
-  // this process has not acknowledged. 0: none, a scan is needed.
-  std::uint64_t resumable_run_id = 0;
+  // The run id of the process that the sender was last linked with; 0: none. It knows what that
+  // has.
+  std::uint64_t known_run_id = 0;
+  bool resumes = false;        // its journals cover all that this process has not acknowledged
   bool node_id_fixed = false;  // configured: must not be changed to resolve a clash
   bool authenticates = false;  // has a shared secret: a challenge follows, and a proof is wanted
   wall_time clock{};
@@ -34,6 +35,9 @@ struct hello {
 std::string encode(const hello& h);
 // Nothing if the bytes are not a hello. Later versions may append fields: extra bytes are ignored.
 std::optional<hello> decode_hello(std::string_view payload);
+
+// Why clocks that are so many microseconds apart are not taken.
+std::string clocks_apart(std::uint64_t micros);
 
 // Why a peer with this hello cannot even be talked to: protocol versions, a secret on one side
 // only. Empty: it can.

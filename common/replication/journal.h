@@ -71,20 +71,33 @@ class journal {
   position begin_ = 0;
   position end_ = 0;
   std::deque<chunk> chunks_;
+  // Where the last read ended: a position and its offset in its chunk, where the next one goes on
+  // without counting entries. A position is never another entry's.
+  struct mark {
+    position at = 0;
+    std::size_t offset = 0;
+  };
+  mutable mark stopped_;
 };
 
 template <class Visit>
 journal::position journal::read(position from, Visit&& visit) const {
   for (const chunk& c : chunks_) {
     if (c.first + c.count <= from) continue;
-    std::size_t offset = 0;
-    for (position at = c.first; at < c.first + c.count; ++at) {
+    const bool goes_on = stopped_.at == from && from > c.first;
+    std::size_t offset = goes_on ? stopped_.offset : 0;
+    for (position at = goes_on ? from : c.first; at < c.first + c.count; ++at) {
       const entry e = entry_at(c, offset);
+      if (at >= from) {
+        if (!visit(e)) {
+          stopped_ = {at, offset};
+          return at;
+        }
+        from = at + 1;
+      }
       offset += entry_overhead + e.key.size();
-      if (at < from) continue;
-      if (!visit(e)) return at;
-      from = at + 1;
     }
+    stopped_ = {from, offset};
   }
   return from;
 }

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "common/base/time.h"
+#include "common/replication/auditor.h"
+#include "common/replication/compression.h"
 #include "common/replication/data_port.h"
 #include "common/replication/event.h"
 #include "common/replication/role.h"
@@ -46,9 +48,14 @@ struct node_options {
   milliseconds handover_timeout{10000};  // of a switchover; then all is as before
   bool close_on_demotion = false;        // the clients of a node that was master and is slave
   hook_set hooks;
+  milliseconds clock_skew_warn{500};     // 0: never
+  milliseconds audit_interval{0};        // between a master's audits; 0: none
   std::size_t frame_bytes = 64 << 10;    // a data frame's payload is cut at about this size
   std::size_t window_bytes = 4 << 20;    // unacknowledged data that may be under way
   std::size_t unsent_bytes = 256 << 10;  // data handed over but not yet taken by the kernel
+  replication::compression compression =
+      replication::compression::none;  // if the peer can expand it
+  std::size_t sync_rate = 0;           // bytes a second that a scan may send; 0: any
 };
 
 struct node_status {
@@ -66,13 +73,24 @@ struct node_status {
   std::uint64_t lag_bytes = 0;                   // sent and not acknowledged
   std::uint64_t lag_milliseconds = 0;            // age of the oldest of them, by this node's clock
   std::uint64_t scanned_shards = 0, shards = 0;  // progress of a scan under way
+  std::int64_t clock_offset_milliseconds = 0;    // the peer's clock minus ours, while linked
+  std::uint64_t round_trip_microseconds = 0;     // the quickest of the last few
+  unsigned sync_permille = 0;                    // of what the session's scan is to look at
+  std::uint64_t sync_records = 0;                // sent by it
+  std::uint64_t sync_bytes = 0;                  // of keys and values
+  std::uint64_t sync_rate = 0;                   // bytes a second, lately
+  std::uint64_t sync_seconds_left = 0;           // about; 0: not known, or done
+  std::uint64_t audits = 0;                      // of this node's that ended
+  bool audit_running = false;
+  audit_report last_audit;
   // Counters since start.
   std::uint64_t records_sent = 0, records_received = 0, records_applied = 0;
   std::uint64_t bytes_sent = 0, bytes_received = 0;
   std::uint64_t refused_by_floor = 0, refused_no_room = 0;
-  std::uint64_t full_syncs_sent = 0, resumes_sent = 0, journal_overruns = 0;
   std::uint64_t splits = 0;                             // two masters met, and are one again
   std::uint64_t conflicts_won = 0, conflicts_lost = 0;  // of the last split (split.h)
+  std::uint64_t full_syncs_sent = 0, partial_syncs_sent = 0, resumes_sent = 0;
+  std::uint64_t journal_overruns = 0, inventories_asked = 0;
   std::uint64_t connects = 0, disconnects = 0, promotions = 0;
   // Replies to mutations: their rule, and how often semisync gave up waiting.
   reply_rule replies = reply_rule::at_once;

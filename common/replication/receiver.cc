@@ -1,5 +1,6 @@
 #include "common/replication/receiver.h"
 
+#include <array>
 #include <utility>
 
 #include "common/replication/record_codec.h"
@@ -7,7 +8,8 @@
 namespace tandem::replication {
 
 void receiver::begin() {
-  in_sync_ = scan_wanted_ = ack_due_ = false;
+  in_sync_ = inventory_wanted_ = ack_due_ = false;
+  inventories_heard_.reset();
   large_.reset();
   large_size_ = large_have_ = 0;
 }
@@ -17,8 +19,12 @@ bool receiver::ack_due(std::uint64_t& sequence) {
   return std::exchange(ack_due_, false);
 }
 
-bool receiver::scan_wanted() {
-  return std::exchange(scan_wanted_, false);
+bool receiver::inventory_wanted() {
+  return std::exchange(inventory_wanted_, false);
+}
+
+std::optional<std::uint32_t> receiver::inventories_heard() {
+  return std::exchange(inventories_heard_, std::nullopt);
 }
 
 const char* receiver::take(const frame& f, instant now) {
@@ -38,14 +44,15 @@ const char* receiver::take(const frame& f, instant now) {
     case frame_type::chunk:
       return take_chunk(f.payload, now);
     case frame_type::in_sync:
-      if (const auto highest = decode_highest(f.payload)) {
-        data_.observe(*highest);
+      if (const auto note = decode_in_sync(f.payload)) {
+        data_.observe(note->highest);
+        inventories_heard_ = note->inventories;
         in_sync_ = true;
         return nullptr;
       }
       return "malformed in_sync frame";
-    case frame_type::scan_please:
-      scan_wanted_ = true;
+    case frame_type::inventory_please:
+      inventory_wanted_ = true;
       return nullptr;
     default:
       return "unexpected frame";
@@ -53,18 +60,31 @@ const char* receiver::take(const frame& f, instant now) {
 }
 
 const char* receiver::take_records(std::string_view payload, instant now) {
+  std::array<record, data_port::apply_max> batch;
+  std::array<apply_status, data_port::apply_max> results;
   while (!payload.empty()) {
-    std::size_t value_size = 0;
-    const auto r = take_record(payload, false, value_size);
-    if (!r) return "malformed record";
-    apply(*r, now);
+    std::size_t taken = 0;
+    bool malformed = false;
+    while (!payload.empty() && !malformed && taken < batch.size()) {
+      std::size_t value_size = 0;
+      const auto r = take_record(payload, false, value_size);
+      malformed = !r;
+      if (r) batch[taken++] = *r;
+    }
+    data_.apply_all({batch.data(), taken}, now, results);
+    for (std::size_t i = 0; i < taken; ++i) count(results[i]);
+    if (malformed) return "malformed record";
   }
   return nullptr;
 }
 
 void receiver::apply(const record& r, instant now) {
+  count(data_.apply(r, now));
+}
+
+void receiver::count(apply_status status) {
   ++totals_.received;
-  switch (data_.apply(r, now)) {
+  switch (status) {
     case apply_status::applied:
       ++totals_.applied;
       break;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "common/base/time.h"
@@ -18,7 +19,7 @@ class receiver {
   // A session begins: nothing is half received.
   void begin();
 
-  // Takes a data frame (records, flush, large, chunk, in_sync, scan_please). Null, or why the
+  // Takes a data frame (records, flush, large, chunk, in_sync, inventory_please). Null, or why the
   // session must end.
   [[nodiscard]] const char* take(const frame& f, instant now);
 
@@ -26,8 +27,10 @@ class receiver {
   bool ack_due(std::uint64_t& sequence);
 
   bool in_sync() const noexcept { return in_sync_; }  // the peer said so in this session
-  // True once after the peer asked for everything again.
-  bool scan_wanted();
+  // True once after the peer asked what is held here.
+  bool inventory_wanted();
+  // How often the peer has told what it holds, by its last in_sync; nothing: none has come since.
+  std::optional<std::uint32_t> inventories_heard();
 
   struct counters {
     std::uint64_t received = 0, applied = 0, refused_by_floor = 0, refused_no_room = 0;
@@ -39,10 +42,12 @@ class receiver {
   const char* begin_large(std::string_view payload, instant now);
   const char* take_chunk(std::string_view payload, instant now);
   void apply(const record& r, instant now);
+  void count(apply_status status);
 
   data_port& data_;
   bool in_sync_ = false;
-  bool scan_wanted_ = false;
+  bool inventory_wanted_ = false;
+  std::optional<std::uint32_t> inventories_heard_;
   bool ack_due_ = false;
   std::uint64_t last_sequence_ = 0;
   counters totals_;

@@ -16,6 +16,9 @@ enum class record_kind : std::uint8_t {
   // before it could be sent, or refused by a floor. The receiver drops an older state and keeps an
   // equal or newer one, so an eviction here never erases the same value there.
   gone,
+  // "I hold a value of version meta.stored", without it: for a peer whose news of what it dropped
+  // may not all have come.
+  held,
 };
 
 // Values of at least this many bytes travel in pieces of their own.

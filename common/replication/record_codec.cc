@@ -42,7 +42,7 @@ std::optional<record> take_record(std::string_view& payload, bool value_follows,
   const auto kind = static_cast<std::uint8_t>(at[0]);
   const auto key_size = static_cast<unsigned char>(at[2]);
   value_size = load_le<std::uint32_t>(at + 4);
-  if (kind > static_cast<std::uint8_t>(record_kind::gone) || key_size == 0 ||
+  if (kind > static_cast<std::uint8_t>(record_kind::held) || key_size == 0 ||
       key_size > engine::key_size_max || value_size > value_size_limit)
     return std::nullopt;
   record r;
@@ -68,11 +68,19 @@ std::optional<record> take_record(std::string_view& payload, bool value_follows,
   return r;
 }
 
-std::optional<version> decode_highest(std::string_view payload) {
-  if (payload.size() != sizeof(std::uint64_t)) return std::nullopt;
-  const version v(load_le<std::uint64_t>(payload.data()));
-  if (!plausible(v)) return std::nullopt;
-  return v;
+std::string encode(const in_sync_note& n) {
+  std::string out(12, '\0');
+  store_le(out.data(), n.highest.word());
+  store_le(out.data() + 8, n.inventories);
+  return out;
+}
+
+std::optional<in_sync_note> decode_in_sync(std::string_view payload) {
+  if (payload.size() != 12) return std::nullopt;
+  const in_sync_note n{version(load_le<std::uint64_t>(payload.data())),
+                       load_le<std::uint32_t>(payload.data() + 8)};
+  if (!plausible(n.highest)) return std::nullopt;
+  return n;
 }
 
 std::string encode(const flush_state& f) {

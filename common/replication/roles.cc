@@ -71,7 +71,7 @@ void node::core::take_back() {
     note(effect::level::info, "replication: listen (term " + std::to_string(term_) + ")");
 }
 
-void node::core::meet(const session& s, bool resume) {
+void node::core::meet(const session& s, bool known, bool resume) {
   const standing& ours = s.mine.stands;
   const standing& theirs = s.theirs->stands;
   // The verdict of this meeting stands for what was under way.
@@ -89,10 +89,16 @@ void node::core::meet(const session& s, bool resume) {
   note(effect::level::info, s.dialed ? "replication: connect (peer=" + s.peer + ")"
                                      : "replication: accept (peer=" + s.peer + ")");
   peer_run_id_ = theirs.run_id;
-  sender_.begin(resume);
-  ++(resume ? totals_.resumes_sent : totals_.full_syncs_sent);
+  const bool expands = (s.theirs->features & feature_of(options_.compression)) != 0;
+  sender_.begin(known, expands ? options_.compression : compression::none, now_);
+  ++(sender_.scans_all() ? totals_.full_syncs_sent
+     : sender_.scans()   ? totals_.partial_syncs_sent
+                         : totals_.resumes_sent);
+  next_report_ = now_.steady + report_interval;
+  reported_ = false;
+  peer_clock_ = {};
+  end_audit();
   receiver_.begin();
-  journaling_ = true;
   pump_wanted_ = true;
   window_full_ = false;
   next_batch_ = now_.steady;
@@ -156,6 +162,7 @@ void node::core::lost(loss how, const std::string& reason) {
   note(effect::level::info, "replication: close (" + reason + ")");
   note(effect::level::info, "replication: cleanup start");
   sender_.end();
+  end_audit();
   receiver_.begin();  // lets go of a value half received
   note(effect::level::info, "replication: cleanup complete");
   if (handover_) end_handover(false, "the link was lost");

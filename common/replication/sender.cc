@@ -1,69 +1,115 @@
+// What the peer has, and what its acknowledgements change; sender_data.cc has what is sent.
 #include "common/replication/sender.h"
 
 #include <algorithm>
 
-#include "common/base/endian.h"
-#include "common/replication/record_codec.h"
-
 namespace tandem::replication {
 
 namespace {
-constexpr unsigned scan_budget = 32;  // index positions per look under a shard's lock
-constexpr unsigned scan_looks = 64;   // per frame, so that a sparse index does not take a step over
 constexpr unsigned rounds_per_pump = 32;
-constexpr std::size_t chunk_bytes = 64 << 10;
 }  // namespace
 
 sender::sender(const sender_limits& limits, data_port& data)
     : limits_(limits),
       data_(data),
-      acked_(data.shard_count()),
-      sent_(data.shard_count()),
-      waits_for_large_(data.shard_count()),
-      goal_(data.shard_count()) {}
+      shards_(data.shard_count()),
+      window_(limits.window_bytes, limits.window_delay) {}
 
 // --- a session's life ----------------------------------------------------------------------------
 
+bool sender::reaches_back(std::size_t shard) const {
+  const shard_state& s = shards_[shard];
+  return s.followed && data_.journal_begin(shard) <= s.acked;
+}
+
 bool sender::resumable() const {
-  if (!filled_) return false;
-  for (std::size_t s = 0; s < acked_.size(); ++s)
-    if (data_.journal_begin(s) > acked_[s]) return false;
+  if (news_lost_) return false;
+  for (std::size_t s = 0; s < shards_.size(); ++s)
+    if (!shards_[s].filled || !reaches_back(s)) return false;
   return true;
 }
 
-void sender::begin(bool resume) {
+void sender::begin(bool known, compression method, instant now) {
   end();
-  if (!resume) {
-    filled_ = false;
-    for (std::size_t s = 0; s < acked_.size(); ++s) {
-      acked_[s] = data_.start_journal(s);
-      scan_queue_.push_back(s);
-    }
+  if (!known) {
+    shards_.assign(shards_.size(), {});
+    news_lost_ = false;  // it tells of everything it has, in its own scan
   }
-  sent_ = acked_;
+  shards_scanned_ = 0;
+  scans_all_ = false;
+  asked_ = told_wanted_ = told_ = 0;
+  for (std::size_t s = 0; s < shards_.size(); ++s) {
+    if (!reaches_back(s)) {
+      if (known && data_.news_after(s, shards_[s].acked)) news_lost_ = true;
+      start_over(s);
+    }
+    if (!shards_[s].filled) queue_scan(s, now);
+    shards_[s].sent = shards_[s].acked;
+  }
+  if (!scan_queue_.empty()) scan_cursor_ = shards_[scan_queue_.front()].scanned;
+  ask_due_ = news_lost_;
   flush_sent_ = {};
   any_sent_ = false;
+  window_.begin();
+  compressor_.use(method);
+}
+
+// The journal is followed from its end; the scan is to find what it does not tell.
+void sender::start_over(std::size_t shard) {
+  shard_state& s = shards_[shard];
+  s.newer_than = s.filled_once ? data_.confirmed(shard) : version();
+  s.filled = false;
+  ++s.scan;
+  s.scanned = {};
+  s.followed = true;
+  s.acked = s.sent = data_.start_journal(shard);
+}
+
+void sender::queue_scan(std::size_t shard, instant now) {
+  if (scan_queue_.empty() && !progress_.running()) progress_.begin(now);
+  scan_queue_.push_back(shard);
+  ++shards_scanned_;
+  if (!shards_[shard].newer_than) scans_all_ = true;
 }
 
 void sender::end() {
   in_flight_.clear();
   in_flight_bytes_ = 0;
   scan_queue_.clear();
-  scan_cursor_ = {};
+  tell_queue_.clear();
+  tell_cursor_ = {};
   larges_.clear();
-  waits_for_large_.assign(waits_for_large_.size(), false);
-  sent_ = acked_;
+  for (shard_state& s : shards_) {
+    s.waits_for_large = false;
+    s.sent = s.acked;
+  }
   larges_sent_ = larges_queued_;
+  progress_ = {};
   say_in_sync_again();
 }
 
-void sender::scan_again() {
-  // A scan under way continues; the shards behind it come again.
-  for (std::size_t s = 0; s < acked_.size(); ++s)
-    if (std::find(scan_queue_.begin(), scan_queue_.end(), s) == scan_queue_.end())
-      scan_queue_.push_back(s);
-  filled_ = false;  // a session that ends before it is done must not be resumed from
+void sender::drop_useless_journals() {
+  for (std::size_t s = 0; s < shards_.size(); ++s) {
+    if (!shards_[s].followed || reaches_back(s)) continue;
+    if (data_.news_after(s, shards_[s].acked)) news_lost_ = true;
+    shards_[s].followed = false;
+    // What is dropped from here on is noticed by its position.
+    shards_[s].acked = data_.journal_end(s);
+    data_.stop_journal(s);
+  }
+}
+
+void sender::tell_inventory() {
+  // One under way goes on; the shards behind it come again.
+  for (std::size_t s = 0; s < shards_.size(); ++s)
+    if (std::find(tell_queue_.begin(), tell_queue_.end(), s) == tell_queue_.end())
+      tell_queue_.push_back(s);
+  ++told_wanted_;
   say_in_sync_again();
+}
+
+void sender::heard_inventory(std::uint32_t times) {
+  if (asked_ > 0 && times >= asked_ && !ask_due_) news_lost_ = false;
 }
 
 void sender::say_in_sync_again() {
@@ -76,219 +122,81 @@ void sender::say_in_sync_again() {
 sender::pumped sender::pump(std::string& out, std::uint64_t& sequence, std::size_t budget,
                             instant now) {
   const std::size_t begin = out.size();
+  sink to{out, sequence, now};
   for (unsigned round = 0; round < rounds_per_pump; ++round) {
-    if (in_flight_bytes_ >= limits_.window_bytes) return pumped::window;
+    if (in_flight_bytes_ >= window_.size()) return pumped::window;
     if (out.size() - begin >= budget) return pumped::more;
     // Not short-circuited between large and live data: they take turns.
-    bool any = send_flush(out, sequence);
-    any |= send_large(out, sequence);
-    any |= send_journal(out, sequence, now);
-    if (!any) any = send_scan(out, sequence, now);
-    any |= send_milestones(out, sequence);
+    bool any = send_flush(to);
+    any |= send_large(to);
+    any |= send_journal(to);
+    if (!any && !held(now)) any = send_scan(to) || send_inventory(to);
+    any |= send_milestones(to);
     if (!any) return pumped::dry;
   }
   return pumped::more;
 }
 
-void sender::close_frame(std::string& out, std::uint64_t& sequence, frame_type type,
-                         std::string_view payload, std::size_t shard, journal::position position) {
-  append_frame(out, type, sequence, payload);
-  const std::size_t bytes = frame_header_bytes + payload.size();
-  in_flight_.push_back({sequence, bytes, shard, position});
-  in_flight_bytes_ += bytes;
-  last_sequence_ = sequence++;
-  any_sent_ = true;
-}
-
-bool sender::send_flush(std::string& out, std::uint64_t& sequence) {
-  const flush_state current = data_.flush();
-  if (current == flush_sent_) return false;
-  flush_sent_ = current;
-  close_frame(out, sequence, frame_type::flush, encode(current), flush_register,
-              number_of(current));
-  return true;
-}
-
-bool sender::take(const record& r, std::size_t shard, journal::position after) {
-  ++records_sent_;
-  if (r.value_size() < streamed_value_min) {
-    append_record(payload_, r);
-    return payload_.size() < limits_.frame_bytes;
-  }
-  larges_.push_back({std::string(r.key), r.meta, r.large, std::string(r.value), shard, after});
-  ++larges_queued_;
-  return false;
-}
-
-bool sender::send_journal(std::string& out, std::uint64_t& sequence, instant now) {
-  for (std::size_t i = 0; i < sent_.size(); ++i) {
-    const std::size_t s = (next_shard_ + i) % sent_.size();
-    if (waits_for_large_[s]) continue;
-    if (data_.journal_begin(s) > sent_[s]) note_overrun(s);
-    if (data_.journal_end(s) == sent_[s]) continue;
-    payload_.clear();
-    const std::size_t larges = larges_.size();
-    const journal::position after =
-        data_.read_journal(s, sent_[s], now, [&](const record& r) { return take(r, s, 0); });
-    sent_[s] = after;
-    next_shard_ = (s + 1) % sent_.size();
-    if (larges_.size() > larges) {
-      // The position counts as sent with the value's last chunk; until then this journal waits.
-      larges_.back().position = after;
-      waits_for_large_[s] = true;
-      if (!payload_.empty())
-        close_frame(out, sequence, frame_type::records, payload_, s, after - 1);
-    } else if (payload_.empty()) {
-      // Only entries that a later one speaks for: nothing to send, the position moves with the next
-      // frame, or at once if nothing is under way.
-      if (in_flight_.empty()) {
-        acked_[s] = after;
-        data_.confirm(s, after, filled_);
-      } else {
-        in_flight_.push_back({last_sequence_, 0, s, after});
-      }
-    } else {
-      close_frame(out, sequence, frame_type::records, payload_, s, after);
-    }
-    return true;
-  }
-  return false;
-}
-
-void sender::note_overrun(std::size_t shard) {
-  ++overruns_;
-  filled_ = false;
-  sent_[shard] = acked_[shard] = data_.start_journal(shard);
-  if (std::find(scan_queue_.begin(), scan_queue_.end(), shard) == scan_queue_.end())
-    scan_queue_.push_back(shard);
-  else if (scan_queue_.front() == shard)
-    scan_cursor_ = {};
-  ask_for_scan_ = true;
-  say_in_sync_again();
-}
-
-bool sender::send_large(std::string& out, std::uint64_t& sequence) {
-  if (larges_.empty()) return false;
-  large_record& l = larges_.front();
-  record r;
-  r.key = l.key;
-  r.meta = l.meta;
-  r.large = l.value;
-  r.value = l.tail;
-  if (!l.begun) {
-    std::string payload;
-    append_record(payload, r);
-    close_frame(out, sequence, frame_type::large, payload, no_shard, 0);
-    l.begun = true;
-    return true;
-  }
-  // What has been replaced meanwhile must not arrive after what replaced it: that may have been
-  // sent, and even forgotten there, while the value was under way. An empty chunk abandons it.
-  const auto standing = data_.check(l.key, l.meta.changed());
-  std::string_view piece;
-  if (standing == data_port::standing::current) piece = r.piece_at(l.offset).substr(0, chunk_bytes);
-  l.offset += piece.size();
-  const bool last = piece.empty() || l.offset == r.value_size();
-  if (standing == data_port::standing::absent) {
-    record gone;
-    gone.kind = record_kind::gone;
-    gone.key = l.key;
-    gone.meta.stored = l.meta.stored;
-    gone.meta.touched = l.meta.touched;
-    std::string payload;
-    append_record(payload, gone);
-    close_frame(out, sequence, frame_type::records, payload, no_shard, 0);
-  }
-  // Nothing stands for the abandoned state yet: its entry is looked at once more.
-  const bool again =
-      limits_.exact && l.shard != no_shard && standing == data_port::standing::replaced;
-  if (again) sent_[l.shard] = l.position - 1;
-  close_frame(out, sequence, frame_type::chunk, piece, last && !again ? l.shard : no_shard,
-              l.position);
-  if (last) {
-    if (l.shard != no_shard) waits_for_large_[l.shard] = false;
-    larges_.pop_front();
-    ++larges_sent_;
-  }
-  return true;
-}
-
-bool sender::send_scan(std::string& out, std::uint64_t& sequence, instant now) {
-  if (scan_queue_.empty()) return false;
-  payload_.clear();
-  bool closed = false;
-  for (unsigned look = 0; look < scan_looks && !scan_cursor_.done && larges_.empty() && !closed;
-       ++look)
-    data_.scan(scan_queue_.front(), scan_cursor_, scan_budget, now, [&](const record& r) {
-      if (!take(r, no_shard, 0) && payload_.size() >= limits_.frame_bytes) {
-        // A look is not cut short: what it still brings goes into frames of its own.
-        close_frame(out, sequence, frame_type::records, payload_, no_shard, 0);
-        payload_.clear();
-        closed = true;
-      }
-      return true;
-    });
-  if (!payload_.empty()) close_frame(out, sequence, frame_type::records, payload_, no_shard, 0);
-  if (scan_cursor_.done) {
-    scan_queue_.pop_front();
-    scan_cursor_ = {};
-  }
-  return true;
+std::optional<steady_time> sender::held_until() const noexcept {
+  if (!scanning() || limits_.sync_rate == 0) return std::nullopt;
+  return scan_at_;
 }
 
 // Live changes may never pause, so "everything" means: all that was journaled when the scan ended.
 bool sender::goal_reached() {
-  if (scanning()) return false;
+  if (scanning() || news_lost_) return false;
   if (!goal_set_) {
-    for (std::size_t s = 0; s < goal_.size(); ++s) goal_[s] = data_.journal_end(s);
+    for (std::size_t s = 0; s < shards_.size(); ++s) shards_[s].goal = data_.journal_end(s);
     goal_set_ = true;
     goal_larges_ = 0;
   }
-  for (std::size_t s = 0; s < goal_.size(); ++s)
-    if (sent_[s] < goal_[s]) return false;
+  for (const shard_state& s : shards_)
+    if (s.sent < s.goal) return false;
   if (goal_larges_ == 0) goal_larges_ = larges_queued_;
   return larges_sent_ >= goal_larges_;
 }
 
-bool sender::send_milestones(std::string& out, std::uint64_t& sequence) {
-  if (in_sync_ != milestone::pending || !goal_reached()) return false;
-  if (ask_for_scan_) {
-    ask_for_scan_ = false;
-    close_frame(out, sequence, frame_type::scan_please, {}, no_shard, 0);
-  }
-  in_sync_ = milestone::sent;
-  char highest[sizeof(std::uint64_t)];
-  store_le(highest, data_.highest().word());
-  close_frame(out, sequence, frame_type::in_sync, {highest, sizeof highest}, no_shard, 0);
-  in_sync_sequence_ = last_sequence_;
-  return true;
-}
-
 // --- acknowledgement -----------------------------------------------------------------------------
 
-bool sender::acknowledged(std::uint64_t sequence) {
+bool sender::acknowledged(std::uint64_t sequence, instant now) {
   if (!any_sent_ || sequence > last_sequence_) return false;
+  const std::size_t ahead = in_flight_bytes_;
+  std::size_t bytes = 0;
+  steady_time sent_at = now.steady;
   while (!in_flight_.empty() && in_flight_.front().sequence <= sequence) {
-    const sent_frame& f = in_flight_.front();
-    in_flight_bytes_ -= f.bytes;
-    confirm(f);
+    const sent_frame f = in_flight_.front();
     in_flight_.pop_front();
+    in_flight_bytes_ -= f.bytes;
+    bytes += f.bytes;
+    sent_at = f.at;
+    if (f.shard == no_shard) continue;
+    if (f.shard == flush_register) {
+      data_.confirm_flush(f.position);
+      continue;
+    }
+    shard_state& s = shards_[f.shard];
+    if (f.scan != 0) {
+      note_scanned(f.shard, f.scan, f.scanned);
+    } else if (f.position > s.acked) {
+      s.acked = f.position;
+      data_.confirm(f.shard, f.position, s.filled);
+    }
   }
+  if (bytes > 0) window_.acknowledged(bytes, now.steady - sent_at, ahead, now.steady);
   if (in_sync_ == milestone::sent && sequence >= in_sync_sequence_) {
     in_sync_ = milestone::acknowledged;
-    filled_ = true;
     confirm_all();
   }
   return true;
 }
 
-void sender::confirm(const sent_frame& f) {
-  if (f.shard == flush_register) {
-    data_.confirm_flush(f.position);
-  } else if (f.shard != no_shard && f.position > acked_[f.shard]) {
-    acked_[f.shard] = f.position;
-    data_.confirm(f.shard, f.position, filled_);
-  }
+void sender::note_scanned(std::size_t shard, unsigned scan, const engine::cursor& reached) {
+  shard_state& s = shards_[shard];
+  if (scan != s.scan) return;  // it has started over since
+  s.scanned = reached;
+  if (!reached.done) return;
+  s.filled = s.filled_once = true;
+  data_.confirm(shard, s.acked, true);
 }
 
 bool sender::confirmed(const std::vector<journal::position>& upto) const {
@@ -297,21 +205,42 @@ bool sender::confirmed(const std::vector<journal::position>& upto) const {
 }
 
 void sender::confirm_all() {
-  if (!filled_ || !peer_in_sync()) return;
-  for (std::size_t s = 0; s < acked_.size(); ++s) data_.confirm(s, acked_[s], true);
+  for (std::size_t s = 0; s < shards_.size(); ++s)
+    if (shards_[s].filled) data_.confirm(s, shards_[s].acked, true);
 }
 
 sender::lag sender::measure() const {
   lag result;
   result.bytes = in_flight_bytes_;
-  for (std::size_t s = 0; s < acked_.size(); ++s) {
+  for (std::size_t s = 0; s < shards_.size(); ++s) {
     const journal::position end = data_.journal_end(s);
-    if (end <= acked_[s]) continue;
-    result.records += end - acked_[s];
-    const version oldest = data_.journal_version(s, acked_[s]);
+    if (end <= shards_[s].acked) continue;
+    result.records += end - shards_[s].acked;
+    const version oldest = data_.journal_version(s, shards_[s].acked);
     if (oldest && (!result.oldest || oldest < result.oldest)) result.oldest = oldest;
   }
   return result;
+}
+
+std::vector<journal::position> sender::journal_ends() const {
+  std::vector<journal::position> ends;
+  for (std::size_t s = 0; s < shards_.size(); ++s) ends.push_back(data_.journal_end(s));
+  return ends;
+}
+
+bool sender::acknowledged_up_to(const std::vector<journal::position>& positions) const {
+  for (std::size_t s = 0; s < shards_.size(); ++s)
+    if (!shards_[s].filled || shards_[s].acked < positions[s]) return false;
+  return true;
+}
+
+void sender::look_at_progress(instant now) {
+  if (!progress_.running()) return;
+  if (scan_queue_.empty()) return progress_.end(now);
+  constexpr double whole = 18446744073709551616.0;  // positions of a shard
+  const double walked = scan_cursor_.done ? 1 : static_cast<double>(scan_cursor_.position) / whole;
+  const double left = static_cast<double>(scan_queue_.size()) - walked;
+  progress_.reached(1 - left / static_cast<double>(shards_scanned_), now);
 }
 
 }  // namespace tandem::replication

@@ -30,14 +30,21 @@ std::vector<status_row> status_rows(const node_status& s) {
   rows.emplace_back("last_disconnect", one_word(s.last_disconnect));
   rows.emplace_back("alone", yes_no(s.alone));
   rows.emplace_back("ack_replies", to_string(s.replies));
+  rows.emplace_back("clock_offset_ms", std::to_string(s.clock_offset_milliseconds));
   const std::pair<const char*, std::uint64_t> numbers[] = {
       {"term", s.term},
       {"node_id", s.node_id},
       {"lag_records", s.lag_records},
       {"lag_bytes", s.lag_bytes},
       {"lag_ms", s.lag_milliseconds},
+      {"round_trip_us", s.round_trip_microseconds},
       {"sync_shards", s.shards},
       {"sync_shards_done", s.scanned_shards},
+      {"sync_permille", s.sync_permille},
+      {"sync_records", s.sync_records},
+      {"sync_bytes", s.sync_bytes},
+      {"sync_bytes_per_s", s.sync_rate},
+      {"sync_seconds_left", s.sync_seconds_left},
       {"records_sent", s.records_sent},
       {"records_received", s.records_received},
       {"records_applied", s.records_applied},
@@ -46,8 +53,16 @@ std::vector<status_row> status_rows(const node_status& s) {
       {"refused_by_floor", s.refused_by_floor},
       {"refused_no_room", s.refused_no_room},
       {"full_syncs_sent", s.full_syncs_sent},
+      {"partial_syncs_sent", s.partial_syncs_sent},
       {"resumes_sent", s.resumes_sent},
       {"journal_overruns", s.journal_overruns},
+      {"inventories_asked", s.inventories_asked},
+      {"audits", s.audits},
+      {"audit_last", static_cast<std::uint64_t>(unix_seconds(s.last_audit.ended))},
+      {"audit_compared", s.last_audit.compared},
+      {"audit_differing", s.last_audit.differing},
+      {"audit_dropped", s.last_audit.dropped},
+      {"audit_repaired", s.last_audit.repaired},
       {"connects", s.connects},
       {"disconnects", s.disconnects},
       {"promotions", s.promotions},

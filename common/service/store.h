@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
@@ -59,9 +60,13 @@ class store final : public replication::data_port {
     ~partition() = default;
     // What is evicted before the peer heard of it is still news: older states there are void.
     void dropped_unshared(std::string_view key, version changed) noexcept override {
-      if (!journal.recording()) return;
+      tell(changed, key);
+    }
+    // Journals news that nothing else here can tell of.
+    void tell(version changed, std::string_view key) {
       journal.append(changed, key);
-      mutations.fetch_add(1);
+      news_end = journal.end();
+      if (journal.recording()) mutations.fetch_add(1);
     }
     void evicted(const engine::item_view& item, instant now) noexcept override;
 
@@ -70,9 +75,10 @@ class store final : public replication::data_port {
     engine::shard items;
     replication::hybrid_clock clock;
     replication::journal journal;
-    std::atomic<std::uint64_t>& mutations;  // the store's
-    watch_hub* watchers = nullptr;          // the store's
-    version split_since;                    // states above it were made after the link was lost
+    version split_since;  // states above it were made after the link was lost
+    replication::journal::position news_end = 0;  // after the last such news
+    std::atomic<std::uint64_t>& mutations;        // the store's
+    watch_hub* watchers = nullptr;                // the store's
     version confirmed;               // no state of this shard up to it is unknown to the peer
     std::size_t journal_charge = 0;  // of journal.bytes(), as the items' limit knows it
   };
@@ -221,20 +227,31 @@ class store final : public replication::data_port {
   bool empty() const override;
   void set_node_id(unsigned id, instant now) override;
   replication::journal::position start_journal(std::size_t shard) override;
-  void stop_journals() override;
+  void stop_journal(std::size_t shard) override;
   replication::journal::position journal_begin(std::size_t shard) const override;
   replication::journal::position journal_end(std::size_t shard) const override;
   version journal_version(std::size_t shard, replication::journal::position at) const override;
   replication::journal::position read_journal(std::size_t shard,
                                               replication::journal::position from, instant now,
                                               const replication::record_sink& sink) override;
-  void scan(std::size_t shard, engine::cursor& at, unsigned budget, instant now,
+  bool news_after(std::size_t shard, replication::journal::position from) const override;
+  void scan(std::size_t shard, engine::cursor& at, unsigned budget, version newer_than, instant now,
             const replication::record_sink& sink) override;
+  engine::cursor scan_from(std::size_t shard, std::uint64_t hash) const override {
+    return partitions_[shard]->items.walk_from(hash);  // needs no lock: it is arithmetic
+  }
   standing check(std::string_view key, version changed) const override;
   void confirm(std::size_t shard, replication::journal::position upto, bool all_older) override;
   void confirm_flush(replication::journal::position state) override;
+  version confirmed(std::size_t shard) const override;
   replication::flush_state flush() const override;
+  std::uint64_t items() const override;
+  version look(std::string_view key, instant now,
+               const replication::record_sink& sink) const override;
+  void journal_again(std::string_view key) override;
   replication::apply_status apply(const replication::record& incoming, instant now) override;
+  void apply_all(std::span<const replication::record> incoming, instant now,
+                 std::span<replication::apply_status> results) override;
   version highest() const override;
   void observe(version seen) override;
   engine::large_ref reserve(std::string_view key, std::size_t size, instant now) override;
@@ -253,6 +270,8 @@ class store final : public replication::data_port {
   void carry_out_due_flush(instant now);
   void follow_memory_limit(instant now);
   void answer_stale(partition& p, const hashed_key& k, version stored);
+  replication::apply_status apply_locked(partition& p, const hashed_key& k,
+                                         const replication::record& incoming, instant now);
   replication::apply_status apply_to(partition& p, const hashed_key& k,
                                      const replication::record& incoming, instant now);
   void note_conflict(const partition& p, const engine::item_view& local,

@@ -1,5 +1,6 @@
 // The store as the replication sees it: data_port.
 #include <algorithm>
+#include <array>
 
 #include "common/replication/merge.h"
 #include "common/service/store.h"
@@ -17,6 +18,9 @@ using replication::record;
 using replication::record_kind;
 
 namespace {
+
+// Entries of a journal whose items are fetched into the processor's cache together.
+constexpr std::size_t look_ahead = 32;
 
 record record_of(const item_view& item) {
   record r;
@@ -82,11 +86,16 @@ replication::journal::position store::start_journal(std::size_t shard) {
   return p.journal.end();
 }
 
-void store::stop_journals() {
-  for (const auto& p : partitions_) {
-    const std::lock_guard guard(p->mutex);
-    p->journal.stop();
-  }
+void store::stop_journal(std::size_t shard) {
+  partition& p = *partitions_[shard];
+  const std::lock_guard guard(p.mutex);
+  p.journal.stop();
+}
+
+bool store::news_after(std::size_t shard, replication::journal::position from) const {
+  const partition& p = *partitions_[shard];
+  const std::lock_guard guard(p.mutex);
+  return p.news_end > from;
 }
 
 replication::journal::position store::journal_begin(std::size_t shard) const {
@@ -112,33 +121,54 @@ version store::journal_version(std::size_t shard, replication::journal::position
 replication::journal::position store::read_journal(std::size_t shard,
                                                    replication::journal::position from, instant now,
                                                    const replication::record_sink& sink) {
+  struct named {
+    version changed;
+    std::string_view key;
+    std::uint64_t hash;
+  };
+  std::array<named, look_ahead> ahead;
   partition& p = *partitions_[shard];
   const std::lock_guard guard(p.mutex);
-  bool go_on = true;
   if (exact_) sent_early_.clear();
-  return p.journal.read(from, [&](const replication::journal::entry& e) {
-    if (!go_on) return false;
-    const auto item = p.items.find_any(hash_key(e.key), e.key);
-    const version held = item ? item->meta.changed() : e.changed;
-    // A later entry, or the peer's own record, speaks for the key. If positions are promises, what
-    // it will say is said here: the later entry may fall into a frame that is lost.
-    if (held != e.changed && (!exact_ || !sent_early_.insert(held.word()).second)) return true;
-    if (held == e.changed && exact_ && sent_early_.contains(held.word())) return true;
-    if (!item)
-      go_on = sink(gone(e.key, held));
-    else if (item->meta.kind == item_kind::tombstone || p.items.visible(item->meta, now))
-      go_on = sink(record_of(*item));
-    else  // not worth its bytes, but what it replaced must go there
-      go_on = sink(gone(e.key, item->meta.stored, item->meta.touched));
-    return true;
-  });
+  for (bool go_on = true; go_on;) {
+    std::size_t count = 0;
+    p.journal.read(from, [&](const replication::journal::entry& e) {
+      if (count == ahead.size()) return false;
+      ahead[count++] = {e.changed, e.key, hash_key(e.key)};
+      p.items.prefetch_index(ahead[count - 1].hash);
+      return true;
+    });
+    if (count == 0) break;
+    for (std::size_t i = 0; i < count; ++i) p.items.prefetch_item(ahead[i].hash);
+    for (std::size_t i = 0; i < count && go_on; ++i, ++from) {
+      const named& e = ahead[i];
+      const auto item = p.items.find_any(e.hash, e.key);
+      const version held = item ? item->meta.changed() : e.changed;
+      // A later entry, or the peer's own record, speaks for the key. If positions are promises,
+      // what it will say is said here: the later entry may fall into a frame that is lost.
+      if (held != e.changed && (!exact_ || !sent_early_.insert(held.word()).second)) continue;
+      if (held == e.changed && exact_ && sent_early_.contains(held.word())) continue;
+      if (!item)
+        go_on = sink(gone(e.key, held));
+      else if (item->meta.kind == item_kind::tombstone || p.items.visible(item->meta, now))
+        go_on = sink(record_of(*item));
+      else  // not worth its bytes, but what it replaced must go there
+        go_on = sink(gone(e.key, item->meta.stored, item->meta.touched));
+    }
+  }
+  return from;
 }
 
-void store::scan(std::size_t shard, engine::cursor& at, unsigned budget, instant now,
-                 const replication::record_sink& sink) {
+void store::scan(std::size_t shard, engine::cursor& at, unsigned budget, version newer_than,
+                 instant now, const replication::record_sink& sink) {
   const partition& p = *partitions_[shard];
+  const unsigned own = node_ids_used_.load(std::memory_order_relaxed);
   const std::lock_guard guard(p.mutex);
   p.items.walk(at, budget, [&](const item_view& item) {
+    if (newer_than) {
+      const version changed = item.meta.changed();
+      if (changed <= newer_than || (own >> changed.node() & 1U) == 0) return;
+    }
     if (item.meta.kind == item_kind::tombstone || p.items.visible(item.meta, now))
       sink(record_of(item));
     else if (item.meta.stored > p.items.flushed())
@@ -172,6 +202,39 @@ void store::confirm_flush(replication::journal::position state) {
   if (acks_ != nullptr) acks_->confirm(acks_->flush_slot(), state, true);
 }
 
+version store::confirmed(std::size_t shard) const {
+  const std::lock_guard guard(partitions_[shard]->mutex);
+  return partitions_[shard]->confirmed;
+}
+
+// --- replication: comparing ----------------------------------------------------------------------
+
+std::uint64_t store::items() const {
+  const engine::shard_statistics all = statistics();
+  return all.items + all.tombstones;
+}
+
+version store::look(std::string_view key, instant now, const replication::record_sink& sink) const {
+  const hashed_key k(key);
+  const partition& p = partition_of(k.hash);
+  const std::lock_guard guard(p.mutex);
+  if (const auto item = p.items.find_any(k.hash, k.key)) {
+    const bool seen = item->meta.kind == item_kind::tombstone || p.items.visible(item->meta, now);
+    sink(seen ? record_of(*item) : gone(item->key, item->meta.stored));
+  }
+  return p.items.floor(k.hash);
+}
+
+void store::journal_again(std::string_view key) {
+  const hashed_key k(key);
+  partition& p = partition_of(k.hash);
+  const std::lock_guard guard(p.mutex);
+  const auto item = p.items.find_any(k.hash, k.key);
+  if (!item) return;
+  p.journal.append(item->meta.changed(), k.key);
+  mutations_.fetch_add(1);
+}
+
 // --- replication: receiving ----------------------------------------------------------------------
 
 engine::large_ref store::reserve(std::string_view key, std::size_t size, instant now) {
@@ -187,8 +250,7 @@ bool store::extend(std::string_view key, engine::large_value& value, instant now
 void store::answer_stale(partition& p, const hashed_key& k, version stored) {
   const version unshared = p.items.unshared_floor(k.hash);
   if (stored >= unshared) return;
-  p.journal.append(unshared, k.key);
-  mutations_.fetch_add(1);
+  p.tell(unshared, k.key);
 }
 
 version store::highest() const {
@@ -211,6 +273,35 @@ apply_status store::apply(const record& incoming, instant now) {
   const hashed_key k(incoming.key);
   partition& p = partition_of(k.hash);
   const std::lock_guard guard(p.mutex);
+  return apply_locked(p, k, incoming, now);
+}
+
+void store::apply_all(std::span<const record> incoming, instant now,
+                      std::span<apply_status> results) {
+  std::array<std::uint64_t, apply_max> hashes;
+  for (std::size_t i = 0; i < incoming.size(); ++i) {
+    hashes[i] = hash_key(incoming[i].key);
+    prefetch_index(hashes[i]);
+  }
+  // A peer with as many shards sends what is of one of them together.
+  for (std::size_t begin = 0; begin < incoming.size();) {
+    partition& p = partition_of(hashes[begin]);
+    std::size_t end = begin;
+    while (end < incoming.size() && &partition_of(hashes[end]) == &p) ++end;
+    const std::lock_guard guard(p.mutex);
+    for (std::size_t i = begin; i < end; ++i) p.items.prefetch_item(hashes[i]);
+    for (; begin < end; ++begin)
+      results[begin] =
+          apply_locked(p, hashed_key(incoming[begin].key, hashes[begin]), incoming[begin], now);
+  }
+}
+
+apply_status store::apply_locked(partition& p, const hashed_key& k, const record& incoming,
+                                 instant now) {
+  if (incoming.kind == record_kind::held) {
+    if (!p.items.find_any(k.hash, k.key)) answer_stale(p, k, incoming.meta.stored);
+    return apply_status::known;
+  }
   const apply_status status = apply_to(p, k, incoming, now);
   if (watchers_ != nullptr && watchers_->wants(watch::replication))
     note_apply(*watchers_, incoming, status, now);

@@ -43,6 +43,8 @@ std::string_view kind_of(replication::record_kind kind) {
       return "tombstone";
     case replication::record_kind::gone:
       return "gone";
+    case replication::record_kind::held:
+      return "held";
   }
   return "";
 }

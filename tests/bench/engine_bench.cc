@@ -333,7 +333,7 @@ void bulk_read(benchmark::State& state) {
     const double start = thread_cpu_seconds();
     for (std::size_t shard = 0; shard < options.shards; ++shard) {
       for (engine::cursor at; !at.done;) {
-        data.scan(shard, at, scan_budget, now, [&](const replication::record& r) {
+        data.scan(shard, at, scan_budget, {}, now, [&](const replication::record& r) {
           replication::append_record(frame, r);
           ++walked;
           return true;

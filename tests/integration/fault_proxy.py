@@ -18,7 +18,8 @@ class FaultProxy:
 
     Faults are attributes, changed at any time: `stalled` holds directions that are read no more
     (so that the sender's socket fills), `swallowed` directions that are read and thrown away,
-    `flip_one` makes the next chunk carry one flipped bit, `bytes_per_read` slices the stream, and
+    `flip_one` makes the next chunk carry one flipped bit, `bytes_per_read` slices the stream,
+    `cut_points` are counts of bytes passed backward at which the connection ends, and
     `bytes_per_second` (per direction, None: all there is) is the rate at which it is read.
     """
 
@@ -29,6 +30,7 @@ class FaultProxy:
         self.swallowed = set()
         self.flip_one = False
         self.bytes_per_read = 65536
+        self.cut_points = []
         self.bytes_per_second = [None, None]
         self._read_again = [0.0, 0.0]  # no earlier, at a limited rate
         self.passed = [0, 0]
@@ -94,4 +96,7 @@ class FaultProxy:
                 data = bytes(damaged)
             pair[1 - direction].sendall(data)
             self.passed[direction] += len(data)
+            if self.cut_points and self.passed[BACKWARD] >= self.cut_points[0]:
+                self.cut_points.pop(0)
+                return False
         return True

@@ -410,7 +410,8 @@ TEST_CASE("frames left out, doubled, in another order or before their time end t
   for (std::size_t i = 0; i < 3; ++i)
     for (const frame_type early :
          {frame_type::ping, frame_type::records, frame_type::flush, frame_type::ack,
-          frame_type::in_sync, frame_type::scan_please, static_cast<frame_type>(frame_type_max)}) {
+          frame_type::in_sync, frame_type::inventory_please,
+          static_cast<frame_type>(frame_type_max)}) {
       messages more = said;
       more.insert(more.begin() + static_cast<std::ptrdiff_t>(i), {early, ""});
       REQUIRE_FALSE(play(more));

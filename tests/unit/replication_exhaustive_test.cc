@@ -85,7 +85,7 @@ class laboratory {
     newest_ = {};
     lost_[0] = lost_[1] = false;
     for (auto& n : nodes_) {
-      n->data.stop_journals();  // none of what they hold is wanted any more
+      n->data.stop_journal(0);  // none of what they hold is wanted any more
       n->sent = n->data.start_journal(0);
     }
     begun_[0] = nodes_[0]->sent;

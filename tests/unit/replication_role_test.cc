@@ -76,7 +76,8 @@ namespace {
 hello a_hello() {
   hello h;
   h.stands = {true, true, true, 7, 5, 0x1234567890ULL};
-  h.resumable_run_id = 99;
+  h.known_run_id = 99;
+  h.resumes = true;
   h.node_id_fixed = true;
   h.clock = wall_time(std::chrono::seconds(1'800'000'000));
   h.cluster = "prod";
@@ -96,7 +97,8 @@ TEST_CASE("a hello survives the wire; anything else is not one") {
   REQUIRE(back->stands.term == 7);
   REQUIRE(back->stands.node_id == 5);
   REQUIRE(back->stands.run_id == h.stands.run_id);
-  REQUIRE(back->resumable_run_id == 99);
+  REQUIRE(back->known_run_id == 99);
+  REQUIRE(back->resumes);
   REQUIRE(back->node_id_fixed);
   REQUIRE(back->clock == h.clock);
   REQUIRE(back->cluster == "prod");

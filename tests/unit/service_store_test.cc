@@ -220,7 +220,7 @@ TEST_CASE("an eviction of what the peer has leaves the peer's copy alone") {
   engine::cursor cursor;
   std::vector<parcel> parcels;
   while (!cursor.done)
-    b->scan(0, cursor, 100, at(4), [&](const record& r) {
+    b->scan(0, cursor, 100, {}, at(4), [&](const record& r) {
       if (r.key == "k") parcels.emplace_back(r);
       return true;
     });

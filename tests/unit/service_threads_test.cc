@@ -146,7 +146,7 @@ void run_upkeep(shared_state& s, bool may_lose) {
     for (std::size_t n = 0; n < s.data.shard_count(); ++n) {
       engine::cursor at;
       while (!at.done)
-        s.data.scan(n, at, 16, s.now(), [&](const replication::record& r) {
+        s.data.scan(n, at, 16, {}, s.now(), [&](const replication::record& r) {
           s.check(r.key.starts_with('k'));
           return true;
         });
