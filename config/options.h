@@ -97,6 +97,13 @@ enum class ack_mode { async, semisync, sync };
 enum class demotion { keep, close };
 enum class link_compression { none, lz4, zstd };
 
+// Who takes writes.
+enum class writes_mode { both, master };
+// What becomes of writes for the master while that is out of reach.
+enum class partition_mode { local, error };
+// What clients get of a node that is being filled.
+enum class syncing_mode { refuse, serve, read_through };
+
 // YAML `replication`.
 struct replication_options {
   bool enabled = true;                        // false: no port, no link
@@ -122,7 +129,11 @@ struct replication_options {
   std::chrono::milliseconds clock_skew_max{60000};        // refuse a peer off by more; 10 ms..24 h
   ack_mode ack = ack_mode::async;                         // when a client is told of its mutation
   std::chrono::milliseconds ack_timeout{1000};            // how long that may take; 10 ms..10 min
-  std::chrono::milliseconds handover_timeout{10000};      // of a switchover; 100 ms..10 min
+  writes_mode writes = writes_mode::both;    // whether a slave's clients write at the master
+  std::vector<std::string> writes_prefixes;  // of the keys that `writes` is for; empty: all
+  partition_mode writes_on_partition = partition_mode::local;
+  syncing_mode while_syncing = syncing_mode::refuse;
+  std::chrono::milliseconds handover_timeout{10000};  // of a switchover; 100 ms..10 min
   demotion on_demotion = demotion::keep;
   bool insecure = false;                   // take an unauthenticated peer that is not on this host
   std::optional<std::string> secret_file;  // a shared secret a line, the first proves

@@ -285,6 +285,46 @@ constexpr std::array node_keys = {
              "What becomes of the clients of a master that a switchover makes a slave. keep: they "
              "stay, and nothing is interrupted. close: their connections are closed, so that "
              "clients with a list of servers go to the new master."}),
+    in_replication<&R::writes>(
+        {.name = "writes",
+         .type = kind::choice,
+         .choices = "both|master",
+         .example = "master",
+         .description =
+             "Where commands that change something are executed. both: on the node that gets them; "
+             "of two writes to a key the later one wins, and add, cas and incr are only right as "
+             "long as one node gets them. master: a slave sends them to the master and passes on "
+             "its answer, which costs a round trip and makes them right on both nodes. A command "
+             "of more than 2MiB, or one that takes longer than ack_timeout, is answered "
+             "SERVER_ERROR. Give both nodes the same."}),
+    in_replication<&R::writes_prefixes>(
+        {.name = "writes_prefixes",
+         .type = kind::words,
+         .max = 64,
+         .example = "lock:",
+         .description = "What the keys begin with that writes: master is for, such as those of "
+                        "counters and locks. An empty list means all keys. flush_all goes to the "
+                        "master in any case."}),
+    in_replication<&R::writes_on_partition>(
+        {.name = "writes_on_partition",
+         .type = kind::choice,
+         .choices = "local|error",
+         .example = "error",
+         .description =
+             "With writes: master, what a slave that has lost its master and taken over does with "
+             "writes. local: it executes them; if the old master lives behind a broken network, "
+             "both do. error: it answers SERVER_ERROR until it has a peer again or 'alone on' is "
+             "said to the control socket, also if the master is dead. The old master goes on."}),
+    in_replication<&R::while_syncing>(
+        {.name = "while_syncing",
+         .type = kind::choice,
+         .choices = "refuse|serve|read_through",
+         .example = "read_through",
+         .description =
+             "What clients get of a node that is being filled. refuse: nothing, they are let in "
+             "when it is in sync. serve: what has come so far, misses, and, if it was in use "
+             "before, what may be out of date. read_through: the same, but what is missing is "
+             "asked of the peer, and what changes something is sent there."}),
     in_replication<&R::insecure>(
         {.name = "insecure",
          .type = kind::boolean,

@@ -27,9 +27,11 @@ enum class kind {
   addresses,
   listeners,  // addresses, each of which may say how TLS is done there
   program,    // a program's absolute path and its arguments
+  words,      // texts without spaces and commas
 };
 constexpr bool is_list(kind type) {
-  return type == kind::addresses || type == kind::listeners || type == kind::program;
+  return type == kind::addresses || type == kind::listeners || type == kind::program ||
+         type == kind::words;
 }
 
 // An option's value apart from its type; monostate: unset (optional keys only). Sizes are in bytes,

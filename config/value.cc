@@ -171,14 +171,25 @@ std::vector<std::string> split_words(std::string_view text) {
   return words;
 }
 
+constexpr std::size_t word_bytes_max = 250;
+
+parsed parse_word(std::string_view text) {
+  if (text.empty() || text.size() > word_bytes_max || text.find_first_of(" \t,") != text.npos)
+    return refuse(shown(text) + " is not a word of 1.." + std::to_string(word_bytes_max) +
+                  " bytes without spaces and commas");
+  return accept(std::string(text));
+}
+
 }  // namespace
 
 parsed parse_list(const key& which, std::vector<std::string> entries) {
   if (which.type == kind::program) return parse_program(which, std::move(entries));
   if (static_cast<std::int64_t>(entries.size()) > which.max)
-    return refuse(std::to_string(entries.size()) + " addresses are too many" + permitted(which));
+    return refuse(std::to_string(entries.size()) + " entries are too many" + permitted(which));
   for (const std::string& entry : entries) {
-    parsed one = which.type == kind::listeners ? parse_listener_entry(entry) : parse_address(entry);
+    parsed one = which.type == kind::listeners ? parse_listener_entry(entry)
+                 : which.type == kind::words   ? parse_word(entry)
+                                               : parse_address(entry);
     if (!one.error.empty()) return refuse(std::move(one.error));
   }
   return accept(std::move(entries));
@@ -205,6 +216,7 @@ parsed parse_value(const key& which, std::string_view text) {
       return parse_address(text);
     case kind::addresses:
     case kind::listeners:
+    case kind::words:
       return parse_list(which, split_list(text));
     case kind::program:
       return parse_program(which, split_words(text));
@@ -238,6 +250,8 @@ std::string allowed(const key& which) {
     case kind::program:
       return "a program's absolute path and its arguments, at most " + std::to_string(which.max) +
              " words in all";
+    case kind::words:
+      return "at most " + std::to_string(which.max) + " words";
   }
   return {};
 }
@@ -265,6 +279,7 @@ std::string expected(const key& which) {
       case kind::listeners:
         return "a list of addresses";
       case kind::program:
+      case kind::words:
         return "a list of words";
     }
     return {};
@@ -300,7 +315,8 @@ std::string to_yaml(const key& which, const value& what) {
       return quoted(format_endpoint(std::get<endpoint>(what)));
     case kind::addresses:
     case kind::listeners:
-    case kind::program: {
+    case kind::program:
+    case kind::words: {
       std::string list;
       for (const std::string& entry : std::get<std::vector<std::string>>(what))
         list += (list.empty() ? "" : ", ") + quoted(entry);

@@ -64,6 +64,14 @@ session_rules session_rules_of(const config::options& options, tls_context* tls)
   return rules;
 }
 
+std::unique_ptr<service::write_routes> routes_of(const config::options& options) {
+  const config::replication_options& r = options.replication;
+  const bool forwards = r.writes == config::writes_mode::master ||
+                        r.while_syncing == config::syncing_mode::read_through;
+  if (!r.enabled || !forwards) return nullptr;
+  return std::make_unique<service::write_routes>(r.writes_prefixes, r.ack_timeout);
+}
+
 std::unique_ptr<service::ack_gate> acks_of(const config::options& options, std::size_t shards) {
   const config::replication_options& r = options.replication;
   if (!r.enabled || r.ack == config::ack_mode::async) return nullptr;
@@ -90,16 +98,23 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
       users_(options.auth.file.empty() ? nullptr : std::make_unique<user_file>(options.auth.file)),
       tls_(options.tls.enabled ? std::make_unique<tls_context>(options.tls) : nullptr),
       data_(store_options_of(options, journal_bytes_)),
+      routes_(routes_of(options)),
       acks_(acks_of(options, data_.shard_count())),
       hooks_(options.hooks, [this](std::uint64_t id, bool ok, std::string how) {
         link_->hook_done(id, ok, std::move(how));
       }) {
   data_.set_watchers(watchers());
   if (acks_) data_.set_acks(*acks_);
+  if (routes_) data_.set_exact();
+  counters_.push_back(&peer_statistics_);
   const session_rules rules = session_rules_of(options, tls_.get());
   const unsigned threads = thread_count(options);
+  // Called only where there are routes, and so a link.
+  const auto forward = [this](std::string request, peer_link::forward_handler done) {
+    link_->forward(std::move(request), std::move(done));
+  };
   for (unsigned i = 0; i < threads; ++i) {
-    workers_.push_back(std::make_unique<worker>(data_, *this, counts_, serving_, rules));
+    workers_.push_back(std::make_unique<worker>(data_, *this, forward, counts_, serving_, rules));
     counters_.push_back(&workers_.back()->statistics());
   }
   listener_ =
@@ -112,6 +127,10 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
   link_ = std::make_unique<peer_link>(options.replication, options.hooks,
                                       own.empty() ? options.listen.addresses : own, trust, run_id_,
                                       data_, acks_.get(), self);
+}
+
+service::peer_requests::result daemon::execute(std::string_view request) {
+  return peer_requests_.execute(request, now());
 }
 
 // The workers call the link; they end first, whatever way this is reached.

@@ -17,6 +17,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/service/peer_requests.h"
+#include "common/service/routes.h"
 #include "common/service/server.h"
 #include "common/service/store.h"
 #include "config/options.h"
@@ -68,6 +70,7 @@ class daemon final : public service::server, private peer_link_owner {
     if (link_) link_->mutated();
   }
   service::ack_gate* acks() noexcept override { return acks_.get(); }
+  const service::write_routes* routes() noexcept override { return routes_.get(); }
   void acknowledgement_late() override {
     if (link_) link_->acknowledgement_late();
   }
@@ -79,6 +82,10 @@ class daemon final : public service::server, private peer_link_owner {
   void run_hook(replication::effect::run_hook what) override;
   void close_clients() override;
   void drain(bool on) override;
+  void routed(const replication::effect::routes& what) override {
+    if (routes_) routes_->set(what);
+  }
+  service::peer_requests::result execute(std::string_view request) override;
 
   void command(std::uint64_t id, std::string text);
   void watch_signals();
@@ -100,6 +107,9 @@ class daemon final : public service::server, private peer_link_owner {
   std::unique_ptr<user_file> users_;  // null: nobody has to authenticate
   std::unique_ptr<tls_context> tls_;  // null: TLS is off
   service::store data_;
+  std::unique_ptr<service::write_routes> routes_;  // null: clients' commands are executed here
+  service::worker_statistics peer_statistics_;     // of what is executed for the peer's clients
+  service::peer_requests peer_requests_{data_, peer_statistics_, *this};
   std::unique_ptr<service::ack_gate> acks_;  // null: replication.ack is async
   connection_counts counts_;
   std::atomic<bool> serving_{false};

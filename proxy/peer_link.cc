@@ -58,6 +58,9 @@ replication::node_options node_options_of(const config::replication_options& fro
   to.audit_interval = from.audit_interval;
   to.sync_rate = from.sync_rate;
   to.compression = static_cast<replication::compression>(from.compression);
+  to.writes = static_cast<replication::writes_mode>(from.writes);
+  to.writes_need_peer = from.writes_on_partition == config::partition_mode::error;
+  to.while_syncing = static_cast<replication::syncing_mode>(from.while_syncing);
   return to;
 }
 
@@ -147,6 +150,14 @@ void peer_link::command(std::uint64_t id, std::string text) {
   asio::post(context_, [this, id, said = std::move(text)] { step(event::command{id, said}); });
 }
 
+void peer_link::forward(std::string request, forward_handler done) {
+  asio::post(context_, [this, bytes = std::move(request), then = std::move(done)]() mutable {
+    const std::uint64_t id = next_forward_++;
+    forwards_.emplace(id, std::move(then));
+    step(event::forward{id, std::move(bytes)});
+  });
+}
+
 void peer_link::acknowledgement_late() {
   if (late_.exchange(true)) return;
   asio::post(context_, [this] {
@@ -175,6 +186,7 @@ void peer_link::step(const replication::any_event& what) {
   // Only now, so that what the effects queued goes out in one write.
   for (const auto& [id, socket] : sessions_) socket->flush();
   if (acks_ != nullptr) acks_->announce();
+  execute_requests();
   set_timer(deadline);
   arm();
 }
@@ -247,6 +259,36 @@ void peer_link::obey(const effect::serve& what) {
 
 void peer_link::obey(const effect::replies& what) {
   if (acks_ != nullptr) acks_->set_rule(what.rule);
+}
+
+void peer_link::obey(const effect::routes& what) {
+  owner_.routed(what);
+}
+
+// The rest of the step comes first.
+void peer_link::obey(effect::execute& what) {
+  to_execute_.push_back(std::move(what));
+}
+
+// Before anything else can change the role by which they are executed here.
+void peer_link::execute_requests() {
+  if (to_execute_.empty() || std::exchange(executing_, true)) return;
+  while (!to_execute_.empty()) {
+    const effect::execute request = std::move(to_execute_.front());
+    to_execute_.pop_front();
+    service::peer_requests::result done = owner_.execute(request.bytes);
+    step(event::executed{request.session, request.id, std::move(done.replies),
+                         std::move(done.marks)});
+  }
+  executing_ = false;
+}
+
+void peer_link::obey(effect::forward_done& what) {
+  const auto found = forwards_.find(what.id);
+  if (found == forwards_.end()) return;
+  const forward_handler done = std::move(found->second);
+  forwards_.erase(found);
+  done(what.outcome, std::move(what.bytes));
 }
 
 void peer_link::obey(effect::note& what) {

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "common/replication/node.h"
+#include "common/service/peer_requests.h"
 #include "common/service/store.h"
 #include "config/options.h"
 #include "proxy/address.h"
@@ -42,6 +43,10 @@ class peer_link_owner {
   virtual void run_hook(replication::effect::run_hook what) = 0;
   virtual void close_clients() = 0;
   virtual void drain(bool on) = 0;
+  // effect::routes.
+  virtual void routed(const replication::effect::routes& what) = 0;
+  // effect::execute.
+  virtual service::peer_requests::result execute(std::string_view request) = 0;
 
  protected:
   ~peer_link_owner() = default;
@@ -74,6 +79,10 @@ class peer_link final : private link_socket_owner {
   // A line from an operator: owner.answered() will be called once with the id. Ids are never
   // reused.
   void command(std::uint64_t id, std::string text);
+  // A request of a client that the master is to execute; `done` is called once, in the link's
+  // thread.
+  using forward_handler = std::function<void(replication::forward_outcome, std::string)>;
+  void forward(std::string request, forward_handler done);
   // A reply has waited for ack_timeout. Told to the node once for all that say so meanwhile.
   void acknowledgement_late();
   // Reads secrets and certificates again, for the next handshake. Blocks for the time of reading.
@@ -85,6 +94,7 @@ class peer_link final : private link_socket_owner {
  private:
   void wake();
   void step(const replication::any_event& what);
+  void execute_requests();
   void arm();
   void set_timer(steady_time deadline);
   void obey(const replication::effect::dial& what);
@@ -92,6 +102,9 @@ class peer_link final : private link_socket_owner {
   void obey(const replication::effect::close& what);
   void obey(const replication::effect::serve& what);
   void obey(const replication::effect::replies& what);
+  void obey(const replication::effect::routes& what);
+  void obey(replication::effect::execute& what);
+  void obey(replication::effect::forward_done& what);
   void obey(replication::effect::note& what);
   void obey(replication::effect::answer& what);
   void obey(replication::effect::run_hook& what);
@@ -125,6 +138,10 @@ class peer_link final : private link_socket_owner {
   steady_timer timer_;
   std::optional<steady_time> timer_at_;  // when it will go off; unset: it is not running
   std::atomic<bool> armed_{false};
+  std::map<std::uint64_t, forward_handler> forwards_;  // under way
+  std::uint64_t next_forward_ = 1;
+  std::deque<replication::effect::execute> to_execute_;  // of the step under way
+  bool executing_ = false;
   std::atomic<bool> late_{false};     // the node is about to hear of it
   std::uint64_t told_mutations_ = 0;  // the store's count when the node last heard of any
   bool warned_of_trust_ = false;

@@ -40,7 +40,7 @@ struct session_timeouts {
   std::chrono::milliseconds handshake{0};  // of TLS
 };
 
-// Plain and TLS sessions are two instances of one template (session.cc): what is virtual is not
+// Plain and TLS sessions are two instances of one template (stream_session.cc): what is virtual is not
 // called for each request.
 class session : public std::enable_shared_from_this<session>, private service::watch_waker {
  public:
@@ -68,6 +68,8 @@ class session : public std::enable_shared_from_this<session>, private service::w
   void close_late();
   // What replies wait for may have come (worker::await).
   void acknowledged(instant at);
+  // What came of a request that went to the master.
+  void forwarded(replication::forward_outcome outcome, std::string_view bytes);
   // Rows of `stats conns`. Any thread, while the worker's list is locked.
   void describe(std::vector<service::stat_row>& rows, steady_time at) const;
   // "client 12 (10.0.0.7:51234)"
@@ -84,6 +86,10 @@ class session : public std::enable_shared_from_this<session>, private service::w
   virtual void watched() = 0;
   // Some of the replies that waited for the peer may go out. In the worker's thread.
   virtual void released() = 0;
+  // The master's answer has come. In the worker's thread. If it waits to write it looks by itself.
+  virtual void answered() = 0;
+  // What the master is to execute goes there.
+  void forward();
   // If replies wait, the worker tells when to look again.
   void await_acknowledgement();
   // Before the socket is closed.

@@ -34,10 +34,12 @@ milliseconds sweep_interval(const session_rules& rules) {
 
 }  // namespace
 
-worker::worker(service::store& data, service::server& host, connection_counts& counts,
-               const std::atomic<bool>& serving, const session_rules& rules)
+worker::worker(service::store& data, service::server& host, forwarder forward,
+               connection_counts& counts, const std::atomic<bool>& serving,
+               const session_rules& rules)
     : data_(data),
       host_(host),
+      forward_(std::move(forward)),
       counts_(counts),
       serving_(serving),
       rules_(rules),
@@ -155,6 +157,15 @@ void worker::look_at_waiting() {
   const instant at = now();
   for (const auto& each : looked_at_) each->acknowledged(at);
   looked_at_.clear();
+}
+
+void worker::forward(const std::shared_ptr<session>& which, std::string request) {
+  forward_(std::move(request), [this, waiting = std::weak_ptr(which)](
+                                   replication::forward_outcome outcome, std::string bytes) {
+    asio::post(context_, [waiting, outcome, answer = std::move(bytes)] {
+      if (const auto self = waiting.lock()) self->forwarded(outcome, answer);
+    });
+  });
 }
 
 void worker::close_all() {

@@ -36,7 +36,10 @@ class worker final : private service::ack_waker {
  public:
   // Everything outlives the worker. `serving` is read by the sessions: false means that no request
   // is executed any more, even if it has been received. Throws system_error.
-  worker(service::store& data, service::server& host, connection_counts& counts,
+  using forwarder = std::function<void(
+      std::string request, std::function<void(replication::forward_outcome, std::string)> done)>;
+  // `forward`: sends a request to the master; `done` is called in any thread.
+  worker(service::store& data, service::server& host, forwarder forward, connection_counts& counts,
          const std::atomic<bool>& serving, const session_rules& rules);
   ~worker();
   worker(const worker&) = delete;
@@ -75,6 +78,9 @@ class worker final : private service::ack_waker {
   // The session has replies that wait for the peer: its acknowledged() is called when the gate has
   // changed, and now and then. For once.
   void await(const std::shared_ptr<session>& which, std::uint64_t seen);
+  // Sends a request to the master; its session's forwarded() gets the answer, in this thread. The
+  // session may be gone by then.
+  void forward(const std::shared_ptr<session>& which, std::string request);
   // The session is closing.
   void forget(const std::shared_ptr<session>& which);
 
@@ -88,6 +94,7 @@ class worker final : private service::ack_waker {
 
   service::store& data_;
   service::server& host_;
+  const forwarder forward_;
   connection_counts& counts_;
   const std::atomic<bool>& serving_;
   std::atomic<bool> draining_{false};

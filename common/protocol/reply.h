@@ -56,6 +56,11 @@ constexpr std::string_view no_room_for_number = "SERVER_ERROR out of memory\r\n"
 // A mutation is done here, but the peer is not known to have it (replication.ack).
 constexpr std::string_view not_confirmed = "SERVER_ERROR the peer has not confirmed it in time\r\n";
 constexpr std::string_view no_peer = "SERVER_ERROR no peer to confirm it\r\n";
+// A command is for the master to execute (replication.writes, replication.while_syncing).
+constexpr std::string_view no_master = "SERVER_ERROR the master is out of reach\r\n";
+constexpr std::string_view no_answer = "SERVER_ERROR no answer from the master\r\n";
+constexpr std::string_view too_large_to_forward =
+    "SERVER_ERROR object too large to be sent to the master\r\n";
 constexpr std::string_view no_cachedump = "CLIENT_ERROR stats cachedump not allowed\r\n";
 constexpr std::string_view no_detail = "CLIENT_ERROR stats detail not allowed\r\n";
 constexpr std::string_view no_metadump = "ERROR metadump not allowed\r\n";

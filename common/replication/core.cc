@@ -7,6 +7,14 @@
 
 namespace tandem::replication {
 
+namespace {
+// Somebody relies on what an acknowledged or sent position stands for.
+bool exact(const node_options& options) {
+  return options.ack != ack_mode::async || options.writes == writes_mode::master ||
+         options.while_syncing == syncing_mode::read_through;
+}
+}  // namespace
+
 // --- node: the public face ---------------------------------------------------------------------
 
 node::node(const node_options& options, data_port& data, std::uint64_t seed)
@@ -39,7 +47,7 @@ node::core::core(const node_options& options, data_port& data, std::uint64_t see
                .window_bytes = options.window_bytes,
                .window_delay = options.dead_after / 4,
                .sync_rate = options.sync_rate,
-               .exact = options.ack != ack_mode::async},
+               .exact = exact(options)},
               data),
       receiver_(data),
       auditor_(data, sender_) {}
@@ -62,6 +70,8 @@ std::vector<any_effect> node::core::step(const any_event& what, instant now) {
   upkeep();
   check_audit();
   check_replies();
+  check_routes();
+  check_forwards();
   pump();
   check_handover();
   check_split();
@@ -230,6 +240,7 @@ void node::core::pump() {
   const std::size_t before = s->out.size();
   const auto result =
       sender_.pump(s->out, s->next_sequence, options_.unsent_bytes - s->unsent, now_);
+  send_answers(*s);
   if (s->out.size() > before) s->expect_answer(now_);
   pump_wanted_ = result != sender::pumped::dry;
   window_full_ = result == sender::pumped::window;
@@ -260,6 +271,7 @@ steady_time node::core::deadline() const {
   if (promotion_ && promotion_->hook == 0) next = std::min(next, promotion_->again);
   next = std::min(next, handover_deadline());
   for (const auto& [id, by] : orders_) next = std::min(next, by);
+  if (const auto by = requests_.deadline()) next = std::min(next, *by);
   const bool dialed = std::any_of(sessions_.begin(), sessions_.end(),
                                   [](const auto& entry) { return entry.second.dialed; });
   if (!options_.peer.empty() && !dialing_ && !established_ && !dialed)

@@ -13,6 +13,7 @@
 #include "common/base/prng.h"
 #include "common/replication/auditor.h"
 #include "common/replication/clock_offset.h"
+#include "common/replication/forwards.h"
 #include "common/replication/handover.h"
 #include "common/replication/node.h"
 #include "common/replication/receiver.h"
@@ -52,6 +53,8 @@ class node::core {
   void on(const event::ack_late&);
   void on(const event::rekeyed& e);
   void on(const event::hook_done& e);
+  void on(const event::forward& e);
+  void on(const event::executed& e);
 
   void check_sessions();
   void check_dial();
@@ -182,6 +185,15 @@ class node::core {
   milliseconds handover_answer_limit() const;
   void hand_over_for(const order& o, handover_goal goal);
   void order_audit(const order& o);
+
+  // --- commands for the master (forwarding.cc) ---------------------------------------------------
+  write_place place_of_writes() const;
+  void check_routes();
+  void check_forwards();
+  const char* on_forwarded(std::string_view payload);
+  void send_answers(session& s);
+  void lose_forwards();
+
   // --- replies that wait for the peer (acks.cc) --------------------------------------------------
   void check_replies();
   void degrade(const std::string& reason);
@@ -189,7 +201,8 @@ class node::core {
   void go_alone(bool on);
   void order_alone(const order& o);
   bool hurries() const noexcept {
-    return options_.ack != ack_mode::async && rule_ == reply_rule::when_confirmed;
+    return (options_.ack != ack_mode::async && rule_ == reply_rule::when_confirmed) ||
+           !answers_.empty();
   }
 
   session* established();
@@ -270,6 +283,10 @@ class node::core {
   bool degraded_ = true;  // semisync: replies do not wait until the peer has caught up
   bool alone_ = false;    // sync: an operator lets it go on without a peer
   std::optional<steady_time> linkless_since_;
+  forward_requests requests_;
+  forward_answers answers_;
+  effect::routes routes_;
+  bool took_over_ = false;     // master because its master was lost, and has met no peer since
   bool looked_after_ = false;  // this step did the upkeep
 
   node_status totals_;  // its counters; the rest is filled in by status()

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/replication/acks.h"
+#include "common/replication/routing.h"
 #include "common/replication/secret.h"
 
 namespace tandem::replication {
@@ -80,6 +81,21 @@ struct listening {};
 // A reply has waited for ack_timeout under reply_rule::when_confirmed.
 struct ack_late {};
 
+// A client's request, of one or more whole commands, is to be executed by the master. The id is the
+// caller's and rises; one effect::forward_done will carry it.
+struct forward {
+  std::uint64_t id;
+  std::string bytes;
+};
+
+// What an effect::execute came to: the answer, and what it has changed.
+struct executed {
+  session_id session;
+  std::uint64_t id;
+  std::string bytes;
+  std::vector<mutation_mark> marks;
+};
+
 // A line from an operator (commands.h). The id is the caller's, never reused; exactly one
 // effect::answer will carry it, in this step or a later one.
 struct command {
@@ -101,10 +117,10 @@ struct hook_done {
 
 }  // namespace event
 
-using any_event =
-    std::variant<event::started, event::tick, event::dialed, event::dial_failed, event::accepted,
-                 event::received, event::sent, event::closed, event::mutated, event::listening,
-                 event::ack_late, event::command, event::rekeyed, event::hook_done>;
+using any_event = std::variant<event::started, event::tick, event::dialed, event::dial_failed,
+                               event::accepted, event::received, event::sent, event::closed,
+                               event::mutated, event::listening, event::ack_late, event::forward,
+                               event::executed, event::command, event::rekeyed, event::hook_done>;
 
 namespace effect {
 
@@ -132,6 +148,27 @@ struct serve {
 // From now on this holds for replies to mutations. Before the first one: when_confirmed.
 struct replies {
   reply_rule rule;
+};
+
+// From now on this holds for commands of clients. Before the first one: here, and not through.
+struct routes {
+  write_place writes = write_place::here;
+  bool reads_through = false;  // what would miss is asked of the peer
+  friend bool operator==(const routes&, const routes&) = default;
+};
+
+// Execute a request of the peer's client and answer with event::executed.
+struct execute {
+  session_id session;
+  std::uint64_t id;
+  std::string bytes;
+};
+
+// What became of an event::forward. bytes: the answer, if there is one.
+struct forward_done {
+  std::uint64_t id;
+  forward_outcome outcome;
+  std::string bytes;
 };
 
 // A line for the log.
@@ -167,8 +204,9 @@ struct drain {
 
 }  // namespace effect
 
-using any_effect = std::variant<effect::dial, effect::send, effect::close, effect::serve,
-                                effect::replies, effect::note, effect::answer, effect::run_hook,
-                                effect::close_clients, effect::drain>;
+using any_effect =
+    std::variant<effect::dial, effect::send, effect::close, effect::serve, effect::replies,
+                 effect::routes, effect::execute, effect::forward_done, effect::note,
+                 effect::answer, effect::run_hook, effect::close_clients, effect::drain>;
 
 }  // namespace tandem::replication

@@ -34,6 +34,8 @@ enum class frame_type : std::uint8_t {
   proof = 14,             // secret.h; the dialler's first
   handover = 15,          // handover.h
   handover_answer = 16,
+  forward = 17,       // a client's request for the master (forwards.h)
+  forwarded = 18,     // its answer, behind what it has changed
   audit = 19,         // a question of the comparison of both nodes' data (audit_codec.h)
   audit_answer = 20,  // its answer
   compressed = 21,    // a frame of records or a chunk, made smaller (compression.h)

@@ -65,6 +65,15 @@ bool node::core::on_frame(session& s, const frame& f) {
     case frame_type::audit_answer:
       if (!s.established) break;
       return on_audit(s, f);
+    case frame_type::forward:
+    case frame_type::forwarded: {
+      if (!s.established) break;
+      const char* const why =
+          f.type == frame_type::forward ? answers_.take(f.payload) : on_forwarded(f.payload);
+      if (why == nullptr) return true;
+      refuse(s, why, effect::level::warning);
+      return false;
+    }
     default:
       if (!s.established) break;
       return on_data(s, f);
@@ -173,6 +182,7 @@ bool node::core::establish(session& s) {
   if (session* old = established()) {
     // Replaced, not lost: the role follows from the new meeting.
     sender_.end();
+    lose_forwards();
     established_.reset();
     old->established = false;
     close(*old, "replaced by a newer connection");

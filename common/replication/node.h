@@ -43,8 +43,11 @@ struct node_options {
   milliseconds takeover_grace{80};  // a slave whose link was closed looks for its master so long
   milliseconds batch_interval{1};
   milliseconds clock_skew_max{60000};
-  ack_mode ack = ack_mode::async;        // what replies to mutations wait for
-  milliseconds ack_timeout{1000};        // and how long
+  ack_mode ack = ack_mode::async;  // what replies to mutations wait for
+  milliseconds ack_timeout{1000};  // and how long; so long may a forwarded command take, too
+  writes_mode writes = writes_mode::both;
+  bool writes_need_peer = false;  // writes_on_partition: error
+  syncing_mode while_syncing = syncing_mode::refuse;
   milliseconds handover_timeout{10000};  // of a switchover; then all is as before
   bool close_on_demotion = false;        // the clients of a node that was master and is slave
   hook_set hooks;

@@ -29,6 +29,7 @@ void node::core::take_role(role_state role, std::uint64_t term, const std::strin
                                 std::string(to_string(role)) + ", term " + std::to_string(term) +
                                 " (" + reason + ")");
   if (role == role_state::master && role_ != role_state::master) ++totals_.promotions;
+  took_over_ = role == role_state::master && role_ == role_state::slave && !established_;
   role_ = role;
   term_ = term;
   role_reason_ = reason;
@@ -86,6 +87,7 @@ void node::core::meet(const session& s, bool known, bool resume) {
     data_.count_conflicts();
   }
   ++totals_.connects;
+  took_over_ = false;
   note(effect::level::info, s.dialed ? "replication: connect (peer=" + s.peer + ")"
                                      : "replication: accept (peer=" + s.peer + ")");
   peer_run_id_ = theirs.run_id;
@@ -113,7 +115,7 @@ void node::core::meet(const session& s, bool known, bool resume) {
     take_role(role_state::slave, term_after(theirs, ours), "the peer leads");
     return;
   }
-  serve(false);
+  serve(options_.while_syncing != syncing_mode::refuse);
   complete_ = false;
   take_role(role_state::syncing, term_after(theirs, ours), "the peer leads");
   note(effect::level::info,
@@ -163,6 +165,7 @@ void node::core::lost(loss how, const std::string& reason) {
   note(effect::level::info, "replication: cleanup start");
   sender_.end();
   end_audit();
+  lose_forwards();
   receiver_.begin();  // lets go of a value half received
   note(effect::level::info, "replication: cleanup complete");
   if (handover_) end_handover(false, "the link was lost");

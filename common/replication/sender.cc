@@ -200,8 +200,14 @@ void sender::note_scanned(std::size_t shard, unsigned scan, const engine::cursor
 }
 
 bool sender::confirmed(const std::vector<journal::position>& upto) const {
-  return peer_in_sync() && std::equal(upto.begin(), upto.end(), acked_.begin(), acked_.end(),
-                                      [](auto wanted, auto there) { return there >= wanted; });
+  return peer_in_sync() && acknowledged_up_to(upto);
+}
+
+bool sender::has_sent(const mutation_mark& m) const {
+  if (m.slot >= shards_.size()) return number_of(flush_sent_) >= m.position;
+  const shard_state& s = shards_[m.slot];
+  // A large value is on its way: the position is beyond it already.
+  return s.sent >= m.position + (s.waits_for_large ? 1 : 0);
 }
 
 void sender::confirm_all() {

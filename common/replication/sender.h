@@ -26,6 +26,7 @@
 #include "common/replication/compression.h"
 #include "common/replication/data_port.h"
 #include "common/replication/frame.h"
+#include "common/replication/routing.h"
 #include "common/replication/send_window.h"
 #include "common/replication/sync_progress.h"
 
@@ -67,6 +68,8 @@ class sender {
   std::optional<steady_time> held_until() const noexcept;
   // The peer has applied all frames up to `sequence`. False if it cannot have.
   [[nodiscard]] bool acknowledged(std::uint64_t sequence, instant now);
+  // What the journal names before the mark has gone out in this session.
+  bool has_sent(const mutation_mark& m) const;
   // The peer wants to know what is held here.
   void tell_inventory();
   // The peer has told what it holds, as often as `times` in this session.

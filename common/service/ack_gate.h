@@ -17,15 +17,12 @@
 #include <vector>
 
 #include "common/replication/acks.h"
-#include "common/replication/journal.h"
+#include "common/replication/routing.h"
 
 namespace tandem::service {
 
 // What has to be confirmed before a mutation is known to be on both nodes.
-struct ack_ticket {
-  std::size_t slot = 0;  // the shard; behind the last one: the flush_all register
-  replication::journal::position position = 0;
-};
+using ack_ticket = replication::mutation_mark;
 
 // Told that something was confirmed or the rule has changed. In the link's thread.
 class ack_waker {

@@ -1,6 +1,7 @@
 #include "common/service/connection.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/check.h"
 #include "common/service/connection_state.h"
@@ -34,8 +35,9 @@ std::span<char> connection::prepare() {
   if (s.at == stage::place && s.in.empty()) {
     room = s.place->writable_at(s.filled);
   } else {
-    const std::size_t missing =
-        s.at == stage::block ? block_size(s.pending) - s.in.size() : line_room;
+    const std::size_t missing = s.at == stage::block    ? block_size(s.pending) - s.in.size()
+                                : s.at == stage::gather ? s.away->size - s.in.size()
+                                                        : line_room;
     room = s.in.reserve(s.in.empty() ? std::max(s.read_size, missing) : missing);
   }
   s.offered = room.size();
@@ -85,6 +87,25 @@ std::uint64_t connection::seen() const noexcept {
   return state_->held ? state_->held->seen() : 0;
 }
 
+const std::string* connection::to_forward() {
+  state& s = *state_;
+  if (s.at != stage::away || std::exchange(s.away->taken, true)) return nullptr;
+  return &s.away->bytes;
+}
+
+bool connection::forwards() const noexcept {
+  return state_->at == stage::away;
+}
+
+void connection::forwarded(replication::forward_outcome outcome, std::string_view bytes,
+                           instant now) {
+  state_->back(outcome, bytes, now);
+}
+
+std::vector<replication::mutation_mark>& connection::changed() noexcept {
+  return state_->changed.list;
+}
+
 std::size_t connection::output(std::span<std::string_view> pieces) const {
   const std::size_t count = state_->out.pieces(pieces);
   if (!waits()) return count;
@@ -111,16 +132,17 @@ void connection::sent(std::size_t n) {
 
 bool connection::wants_read() const noexcept {
   const state& s = *state_;
-  return s.at != stage::closed && !s.ended && !s.stalled && s.has_room();
+  return s.at != stage::closed && s.at != stage::away && !s.ended && !s.stalled && s.has_room();
 }
 
 bool connection::inside_value() const noexcept {
   const stage at = state_->at;
-  return at == stage::block || at == stage::place || at == stage::place_end;
+  return at == stage::block || at == stage::gather || at == stage::place || at == stage::place_end;
 }
 
 bool connection::wants_close() const noexcept {
-  return state_->at == stage::closed || (state_->ended && !state_->stalled);
+  const state& s = *state_;
+  return s.at == stage::closed || (s.ended && !s.stalled && s.at != stage::away);
 }
 
 bool connection::left() const noexcept {
@@ -133,7 +155,8 @@ bool connection::watches() const noexcept {
 
 std::size_t connection::buffered_bytes() const noexcept {
   const state& s = *state_;
-  return sizeof s + s.in.capacity() + s.out.buffered_bytes() + s.pending_words.capacity();
+  return sizeof s + s.in.capacity() + s.out.buffered_bytes() + s.pending_words.capacity() +
+         (s.away ? s.away->bytes.capacity() : 0);
 }
 
 }  // namespace tandem::service

@@ -14,6 +14,9 @@
 //   false and no further request is executed.
 // - Replies to mutations wait for the peer where the server says so (server::acks), all those of a
 //   pipeline together; what is behind one in the output waits with it.
+// - Commands that the peer has to execute (server::routes) are handed out by to_forward(), those of
+// a
+//   pipeline together, and their answers stand where their replies would.
 // - Large values are received straight into their place and sent from it.
 // - A client that sent `watch` is told what happens from then on, and nothing else: its owner is
 //   woken (name()) and calls pull().
@@ -24,9 +27,12 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/time.h"
+#include "common/replication/routing.h"
 #include "common/service/server.h"
 #include "common/service/store.h"
 
@@ -36,6 +42,9 @@ struct connection_limits {
   unsigned requests_per_event = 20;  // memcached's -R; a get counts once per 100 keys
   std::size_t output_limit = std::size_t{256} << 10;  // unsent reply bytes before reading stops
   bool authenticate = false;  // the client must say who it is first (server::authenticate)
+  // What comes was sent on by the peer: it is executed here whatever the routes say, and its
+  // replies do not wait; what it changed is told by changed().
+  bool from_peer = false;
 };
 
 class connection {
@@ -73,6 +82,15 @@ class connection {
   void look(instant now);
   // ack_gate::changes() at the last look.
   std::uint64_t seen() const noexcept;
+
+  // A request that the peer is to execute, of one or more whole commands; null: none. While it is
+  // on its way nothing more is read or executed. The answer comes by forwarded(), whose `bytes` are
+  // the replies, if there are any.
+  const std::string* to_forward();
+  bool forwards() const noexcept;
+  void forwarded(replication::forward_outcome outcome, std::string_view bytes, instant now);
+  // With from_peer: what was changed so far.
+  std::vector<replication::mutation_mark>& changed() noexcept;
 
   // The unsent reply bytes in order: fills at most pieces.size() of them, returns how many.
   // Pieces stay valid until sent() or the next received()/resume().

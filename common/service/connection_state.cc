@@ -40,6 +40,7 @@ parsed_line parse(std::string_view line) {
 void connection::state::run(instant now) {
   execution with{data, counts, host, out, now, mutated, client};
   if (held) with.tickets = &held->notes();
+  if (limits.from_peer) with.tickets = &changed;
   lookahead ahead;
   unsigned share = limits.requests_per_event;
   stalled = false;
@@ -92,6 +93,10 @@ connection::state::progress connection::state::step(execution& with, lookahead& 
       return step_place_end(with);
     case stage::swallow:
       return step_swallow();
+    case stage::gather:
+      return step_gather();
+    case stage::away:
+      return progress::waiting;
     case stage::login:
       return step_authentication();
     case stage::dump:
@@ -167,6 +172,11 @@ connection::state::progress connection::state::step_line(execution& with, lookah
 
 connection::state::progress connection::state::start(execution& with, const command& r,
                                                      std::size_t line_size) {
+  if (routes != nullptr) {
+    if (const auto where = place_of(r, with.now))
+      return start_elsewhere(r, line_size, *where, with.now);
+    if (away) away->by.reset();
+  }
   switch (r.what) {
     case verb::get:
     case verb::gets:

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,7 @@
 #include "common/service/held_replies.h"
 #include "common/service/key_dump.h"
 #include "common/service/output.h"
+#include "common/service/routes.h"
 #include "common/service/watch_hub.h"
 
 namespace tandem::service {
@@ -48,11 +50,24 @@ enum class stage : std::uint8_t {
   block,      // waits for a small data block to be there whole
   place,      // receives a large data block into its place
   place_end,  // waits for the CR LF behind it
+  gather,     // waits for a command that the peer will execute to be there whole
+  away,       // waits for the peer's answer
   login,      // waits for the client to say who it is (authentication.cc)
   swallow,    // throws a data block away, then answers
   dump,       // sends all keys, as there is room
   watch,      // sends what happens, and ignores what it receives
   closed,     // reads no more
+};
+
+using replication::write_place;
+
+// The commands at the front of the input that the peer executes.
+struct forwarding {
+  std::size_t size = 0;           // bytes of the input; they stay there until it has answered
+  unsigned replies = 0;           // what its clients wait for
+  bool taken = false;             // by to_forward()
+  std::string bytes;              // the request
+  std::optional<steady_time> by;  // when the first of them has been tried for long enough
 };
 
 struct connection::state {
@@ -62,8 +77,10 @@ struct connection::state {
         counts(statistics),
         host(the_server),
         limits(the_limits),
-        held(the_server.acks() == nullptr ? nullptr
-                                          : std::make_unique<held_replies>(*the_server.acks())),
+        held(the_server.acks() == nullptr || limits.from_peer
+                 ? nullptr
+                 : std::make_unique<held_replies>(*the_server.acks())),
+        routes(limits.from_peer ? nullptr : the_server.routes()),
         at(the_limits.authenticate ? stage::login : stage::line) {}
 
   // What a step came to.
@@ -83,6 +100,12 @@ struct connection::state {
   progress step_place(execution& with);
   progress step_place_end(execution& with);
   progress step_swallow();
+  // --- commands that the peer executes (forwarding.cc)
+  std::optional<write_place> place_of(const command& r, instant now);
+  progress start_elsewhere(const command& r, std::size_t line_size, write_place where, instant now);
+  progress step_gather();
+  void send_away();
+  void back(replication::forward_outcome outcome, std::string_view bytes, instant now);
   progress step_authentication();
   std::string_view check_token(std::string_view block);
   progress step_dump(execution& with);
@@ -106,6 +129,9 @@ struct connection::state {
   byte_buffer in;  // received, not yet parsed; in stage `keys` the line is still in it
   output_queue out;
   const std::unique_ptr<held_replies> held;  // null: no reply waits for the peer
+  const write_routes* const routes;          // null: every command is executed here
+  std::unique_ptr<forwarding> away;          // of stages gather and away; null: none yet
+  ack_tickets changed{{}, true};             // with limits.from_peer
   protocol::line_finder finder;
 
   stage at;

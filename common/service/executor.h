@@ -54,7 +54,7 @@ struct execution {
   }
   void changed(const protocol::request& r, const ack_ticket& ticket) {
     mutated = true;
-    if (tickets != nullptr && !r.noreply) tickets->push_back(ticket);
+    if (tickets != nullptr && (!r.noreply || tickets->all)) tickets->list.push_back(ticket);
   }
 
   void answer(const protocol::request& r, std::string_view line) {

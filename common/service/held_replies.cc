@@ -31,7 +31,7 @@ void held_replies::hold(std::size_t reply, const ack_ticket& ticket, const held&
 
 void held_replies::finish(std::uint64_t end, bool goes_on, instant now) {
   const bool continued = std::exchange(open_, goes_on) && !empty();
-  if (notes_.empty() && !continued) {
+  if (notes_.list.empty() && !continued) {
     // Nothing is held for what has been made of it so far.
     open_ = false;
     return;
@@ -39,9 +39,9 @@ void held_replies::finish(std::uint64_t end, bool goes_on, instant now) {
   const std::size_t reply = continued ? last_reply() : held_.size();
   const held like{
       continued ? held_[reply].begin : step_begin_, end, {}, now.steady + gate_.timeout(), false};
-  for (const ack_ticket& ticket : notes_) hold(reply, ticket, like);
+  for (const ack_ticket& ticket : notes_.list) hold(reply, ticket, like);
   for (std::size_t i = reply; i < held_.size(); ++i) held_[i].end = end;
-  notes_.clear();
+  notes_.list.clear();
 }
 
 void held_replies::drop_first() {

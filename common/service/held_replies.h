@@ -19,7 +19,10 @@
 namespace tandem::service {
 
 // What a connection's commands have journaled since somebody last looked.
-using ack_tickets = std::vector<ack_ticket>;
+struct ack_tickets {
+  std::vector<ack_ticket> list;
+  bool all = false;  // those of noreply commands too
+};
 
 class held_replies {
  public:

@@ -17,6 +17,8 @@
 
 namespace tandem::service {
 
+class write_routes;
+
 // Facts about the process, sampled when asked.
 struct process_facts {
   std::int64_t pid = 0;
@@ -79,6 +81,9 @@ class server {
   virtual ack_gate* acks() noexcept { return nullptr; }
   // A reply has waited its time in semisync: the rule has to change.
   virtual void acknowledgement_late() {}
+
+  // Where commands are executed; null: all of them here. The same for the life of a connection.
+  virtual const write_routes* routes() noexcept { return nullptr; }
 
   // Shared by all connections.
   prefix_statistics& prefixes() noexcept { return prefixes_; }

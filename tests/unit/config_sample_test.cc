@@ -110,12 +110,12 @@ TEST_CASE("the table has a key for every member of options") {
   [[maybe_unused]] const auto& [w1, w2] = workers;
   [[maybe_unused]] const auto& [r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12, r13, r14, r15,
                                 r16, r17, r18, r19, r20, r21, r22, r23, r24, r25, r26, r27, r28,
-                                r29, r30, r31] = replication;
+                                r29, r30, r31, r32, r33, r34, r35] = replication;
   [[maybe_unused]] const auto& [o1, o2] = control;
   [[maybe_unused]] const auto& [h1, h2, h3, h4, h5] = hooks;
   [[maybe_unused]] const auto& [g1, g2] = log;
   [[maybe_unused]] const auto& [p1, p2, p3, p4, p5] = process;
-  REQUIRE(schema().size() == 11 + 12 + 1 + 4 + 4 + 2 + 31 + 2 + 5 + 2 + 5);
+  REQUIRE(schema().size() == 11 + 12 + 1 + 4 + 4 + 2 + 35 + 2 + 5 + 2 + 5);
 }
 
 TEST_CASE("each key of the table sets a member of its own, and its example is accepted") {

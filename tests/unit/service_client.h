@@ -14,6 +14,7 @@
 #include "common/service/ack_gate.h"
 #include "common/service/connection.h"
 #include "common/service/credentials.h"
+#include "common/service/routes.h"
 
 namespace tandem::test {
 
@@ -26,7 +27,9 @@ constexpr instant after(std::uint32_t seconds) {
 // The process around the connection.
 class test_server final : public service::server {
  public:
-  explicit test_server(std::unique_ptr<service::ack_gate> acks = nullptr) : gate(std::move(acks)) {}
+  explicit test_server(std::unique_ptr<service::ack_gate> acks = nullptr,
+                       std::unique_ptr<service::write_routes> routing = nullptr)
+      : router(std::move(routing)), gate(std::move(acks)) {}
   service::process_facts facts() const override {
     service::process_facts facts;
     facts.pid = 42;
@@ -51,6 +54,7 @@ class test_server final : public service::server {
   void reset_statistics() override { ++resets; }
   void mutated() override { ++mutations; }
   service::ack_gate* acks() noexcept override { return gate.get(); }
+  const service::write_routes* routes() noexcept override { return router.get(); }
   void acknowledgement_late() override { ++late_acknowledgements; }
 
   service::worker_statistics statistics;
@@ -62,7 +66,8 @@ class test_server final : public service::server {
   int resets = 0;
   int mutations = 0;
   int late_acknowledgements = 0;
-  std::unique_ptr<service::ack_gate> gate;  // null: replies do not wait for a peer
+  std::unique_ptr<service::write_routes> router;  // null: every command is executed here
+  std::unique_ptr<service::ack_gate> gate;        // null: replies do not wait for a peer
 
  private:
   std::vector<service::worker_statistics*> workers_{&statistics};
@@ -89,6 +94,14 @@ class client {
       : host(std::move(gate)), data(options), connection(data, host.statistics, host, limits) {
     data.set_watchers(host.watchers());
     data.set_acks(*host.gate);
+  }
+
+  // Commands go where `routes` says.
+  explicit client(std::unique_ptr<service::write_routes> routes)
+      : host(nullptr, std::move(routes)),
+        data(small_store()),
+        connection(data, host.statistics, host, {}) {
+    data.set_watchers(host.watchers());
   }
 
   // How replies are taken: everything at once, or a random few bytes at a time.
@@ -122,6 +135,14 @@ class client {
       connection.resume(now);
       take();
     }
+  }
+
+  // The peer's answer comes; returns what that makes sendable.
+  std::string answer(replication::forward_outcome outcome, std::string_view bytes, instant now) {
+    replies_.clear();
+    connection.forwarded(outcome, bytes, now);
+    settle(now);
+    return replies_;
   }
 
   // What has become sendable since the last call, after another look at the gate.

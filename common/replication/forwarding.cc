@@ -1,0 +1,90 @@
+// Commands that are executed at the master for clients of the other node, as part of the core
+// (forwards.h has the bookkeeping), and which commands those are.
+//
+// | role                       | writes: both | writes: master                                |
+// |----------------------------|--------------|-----------------------------------------------|
+// | MASTER                     | here         | here                                          |
+// | MASTER by taking over      | here         | here; with writes_on_partition: error refused |
+// |                            |              | until it meets a peer, or "alone on"          |
+// | SLAVE, SYNCING, INIT       | here         | at the peer                                   |
+// | SYNCING with read_through  | at the peer  | at the peer                                   |
+//
+// A slave without a link keeps requests until it has one again or is master itself.
+#include <utility>
+
+#include "common/replication/core.h"
+
+namespace tandem::replication {
+
+write_place node::core::place_of_writes() const {
+  if (role_ == role_state::master) {
+    const bool cut_off = took_over_ && !established_ && !alone_;
+    const bool refuses = options_.writes == writes_mode::master && options_.writes_need_peer;
+    return refuses && cut_off ? write_place::refuse : write_place::here;
+  }
+  const bool through =
+      role_ == role_state::syncing && options_.while_syncing == syncing_mode::read_through;
+  return options_.writes == writes_mode::master || through ? write_place::peer : write_place::here;
+}
+
+void node::core::check_routes() {
+  const effect::routes wanted{
+      place_of_writes(),
+      role_ == role_state::syncing && options_.while_syncing == syncing_mode::read_through};
+  if (wanted == routes_) return;
+  routes_ = wanted;
+  effects_.emplace_back(wanted);
+}
+
+void node::core::on(const event::forward& e) {
+  if (role_ == role_state::master) {
+    effects_.emplace_back(effect::forward_done{e.id, forward_outcome::elsewhere, {}});
+    return;
+  }
+  if (!requests_.add(e.id, e.bytes, now_.steady + options_.ack_timeout))
+    effects_.emplace_back(effect::forward_done{e.id, forward_outcome::failed, {}});
+}
+
+void node::core::on(const event::executed& e) {
+  if (established_ != e.session) return;  // its asker has been told that the link was lost
+  answers_.add(e);
+  pump_wanted_ = true;  // an answer goes behind what it tells of
+}
+
+void node::core::check_forwards() {
+  forward_requests::results done;
+  requests_.expire(now_.steady, done);
+  session* const s = established();
+  if (role_ == role_state::master)
+    requests_.give_back(done);
+  else if (s != nullptr)
+    requests_.send(*s);
+  for (auto& each : done) effects_.emplace_back(std::move(each));
+  if (s == nullptr) return;
+  while (auto request = answers_.next(s->unsent)) {
+    if (role_ == role_state::master)
+      effects_.emplace_back(effect::execute{s->id, request->first, std::move(request->second)});
+    else
+      forward_answers::decline(*s, request->first);
+  }
+}
+
+const char* node::core::on_forwarded(std::string_view payload) {
+  forward_requests::results done;
+  const char* const why = requests_.take(payload, done);
+  for (auto& each : done) effects_.emplace_back(std::move(each));
+  return why;
+}
+
+void node::core::send_answers(session& s) {
+  answers_.send(s, [this](const mutation_mark& m) { return sender_.has_sent(m); });
+}
+
+void node::core::lose_forwards() {
+  answers_.clear();
+  forward_requests::results done;
+  requests_.lost(done);
+  for (auto& each : done) effects_.emplace_back(std::move(each));
+}
+
+}  // namespace tandem::replication
