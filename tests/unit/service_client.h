@@ -25,7 +25,7 @@ constexpr instant after(std::uint32_t seconds) {
 }
 
 // The process around the connection.
-class test_server final : public service::server {
+class test_server : public service::server {
  public:
   explicit test_server(std::unique_ptr<service::ack_gate> acks = nullptr,
                        std::unique_ptr<service::write_routes> routing = nullptr)

@@ -164,8 +164,9 @@ namespace {
 
 // Two sessions' bookkeeping, back to back.
 struct forward_pair {
-  replication::session asking{1, true, "peer", replication::hello{}, noon};
-  replication::session executing{1, false, "peer", replication::hello{}, noon};
+  replication::session asking{1, true, "peer", replication::hello{}, replication::nonce{}, noon};
+  replication::session executing{1,   false, "peer", replication::hello{}, replication::nonce{},
+                                 noon};
   replication::frame_reader from_asking, from_executing;
   replication::forward_requests requests;
   replication::forward_answers answers;
