@@ -28,7 +28,9 @@ void draw_network(world& w, plan& p) {
   prng& r = w.random;
   network_options& n = p.network;
   n.latency_max = r.chance(800) ? 3 * milli : w.between(1 * milli, 40 * milli);
-  n.kernel_buffer = r.chance(600) ? std::size_t{96} << 10 : std::size_t{2048} << r.below(5);
+  // Small buffers where packets are quick only: a frame must get through within the dead time.
+  const bool small = n.latency_max <= 3 * milli && r.chance(400);
+  n.kernel_buffer = small ? std::size_t{2048} << r.below(5) : std::size_t{96} << 10;
   // Slow, but not so slow that a ping waits for the dead time behind what is on the way.
   if (r.chance(200)) n.bytes_per_second = 2'000'000 + 1'000'000 * r.below(8);
 }
