@@ -44,23 +44,23 @@ void network::knock(connection_id id, host_id from, host_id to, micros patience)
     c.hosts[1] = to;
     c.open[1] = true;
     target->on_accepted(id);
-    world_.after(latency(), [=, this] { answer(id, patience); });
+    world_.after(latency(), [=, this] { answer(id, from, patience); });
   });
 }
 
 // The acceptor's answer. If it is lost for too long the acceptor is left with half a connection.
-void network::answer(connection_id id, micros patience) {
+void network::answer(connection_id id, host_id from, micros patience) {
   const auto found = connections_.find(id);
-  if (found == connections_.end()) return;
+  // The acceptor has given it up meanwhile; who dialled hears of its silence at least.
+  if (found == connections_.end()) return fail(id, from, "reset");
   connection& c = found->second;
-  const host_id from = c.hosts[0];
   if (c.unknown[0]) return;  // the dialler is gone
   if (patience <= 0) {
     c.unknown[0] = true;
     return fail(id, from, "timed out");
   }
   if (blocked(c.hosts[1], from)) {
-    world_.after(retry, [=, this] { answer(id, patience - retry); });
+    world_.after(retry, [=, this] { answer(id, from, patience - retry); });
     return;
   }
   if (!c.open[1] && c.to[0].flying.empty() && !c.to[0].finished) {

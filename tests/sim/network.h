@@ -91,7 +91,7 @@ class network {
   };
 
   void knock(connection_id id, host_id from, host_id to, micros patience);
-  void answer(connection_id id, micros patience);
+  void answer(connection_id id, host_id from, micros patience);
   void fill(connection_id id, int to_end);
   void schedule(connection_id id, int to_end);
   void deliver(connection_id id, int to_end);
