@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "common/base/endian.h"
 #include "common/replication/record_codec.h"
 
 namespace tandem::replication {
@@ -52,7 +53,12 @@ const char* receiver::take(const frame& f, instant now) {
       }
       return "malformed in_sync frame";
     case frame_type::inventory_please:
-      inventory_wanted_ = true;
+      if (f.payload.empty())
+        inventory_wanted_ = true;
+      else if (f.payload.size() == sizeof(std::uint32_t))
+        inventories_heard_ = load_le<std::uint32_t>(f.payload.data());
+      else
+        return "malformed inventory_please frame";
       return nullptr;
     default:
       return "unexpected frame";

@@ -222,7 +222,13 @@ bool sender::send_inventory(sink& to) {
   if (tell_cursor_.done) {
     tell_queue_.pop_front();
     tell_cursor_ = {};
-    if (tell_queue_.empty()) told_ = told_wanted_;
+    if (tell_queue_.empty()) {
+      // Not with in_sync: that may wait for the peer's own inventory, and the peer for this.
+      told_ = told_wanted_;
+      char times[sizeof told_];
+      store_le(times, told_);
+      close_frame(to, frame_type::inventory_please, {times, sizeof times}, no_shard, 0);
+    }
   }
   return true;
 }
