@@ -202,6 +202,7 @@ class Switchover(PairTest):
         # A slave whose master is silent need not wait for the dead time to be over.
         wait_in_sync(master, slave)
         master.stop()
+        eventually(master.process.is_stopped, 5, "it has stopped")
         with self.assertRaisesRegex(Refused, "the link was lost|too long"):
             control.run(slave, "promote")
         slave.wait_role("MASTER")
