@@ -105,7 +105,19 @@ replication:
   join_timeout: 0
   takeover_grace: 90ms
   batch_interval: 0ms
+  sync_rate: 1MiB
+  compression: zstd
+  clock_skew_warn: 2s
+  audit_interval: 1h
   clock_skew_max: 1h
+  ack: semisync
+  ack_timeout: 3s
+  handover_timeout: 4s
+  on_demotion: close
+  writes: master
+  writes_prefixes: ["lock:", n]
+  writes_on_partition: error
+  while_syncing: serve
   insecure: TRUE
   secret_file: /s
   tls_certificate: /lc
@@ -163,7 +175,19 @@ process: {daemonize: true, user: "u", pid_file: /run/x.pid, core_dumps: true, lo
                         .join_timeout = milliseconds(0),
                         .takeover_grace = milliseconds(90),
                         .batch_interval = milliseconds(0),
+                        .sync_rate = 1 << 20,
+                        .compression = link_compression::zstd,
+                        .clock_skew_warn = milliseconds(2000),
+                        .audit_interval = milliseconds(3600000),
                         .clock_skew_max = milliseconds(3600000),
+                        .ack = ack_mode::semisync,
+                        .ack_timeout = milliseconds(3000),
+                        .writes = writes_mode::master,
+                        .writes_prefixes = {"lock:", "n"},
+                        .writes_on_partition = partition_mode::error,
+                        .while_syncing = syncing_mode::serve,
+                        .handover_timeout = milliseconds(4000),
+                        .on_demotion = demotion::close,
                         .insecure = true,
                         .secret_file = "/s",
                         .tls_certificate = "/lc",

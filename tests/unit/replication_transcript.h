@@ -16,6 +16,7 @@
 #include "common/replication/handover.h"
 #include "common/replication/hello.h"
 #include "common/replication/node.h"
+#include "common/replication/record_codec.h"
 #include "common/service/store.h"
 
 namespace tandem::replication::transcript {
@@ -75,7 +76,8 @@ class play {
     step(event::accepted{*link_, "10.0.0.9:40000"});
     hello h;
     h.stands = peer;
-    h.resumable_run_id = resume ? options_.run_id : 0;
+    h.known_run_id = resume ? options_.run_id : 0;
+    h.resumes = resume;
     h.node_id_fixed = true;
     h.clock = now().wall;
     h.cluster = options_.cluster;
@@ -94,11 +96,7 @@ class play {
   void say(frame_type type, handover_step what, std::uint64_t term, std::string reason = {}) {
     say(type, encode(handover_message{what, term, std::move(reason)}));
   }
-  void say_in_sync() {
-    char highest[sizeof(std::uint64_t)];
-    store_le(highest, std::uint64_t{1});
-    say(frame_type::in_sync, {highest, sizeof highest});
-  }
+  void say_in_sync() { say(frame_type::in_sync, encode(in_sync_note{.highest = version(1)})); }
   void break_link() {
     if (!link_) return;
     const session_id id = *link_;
@@ -182,7 +180,7 @@ class play {
       case frame_type::large:
       case frame_type::chunk:
       case frame_type::in_sync:
-      case frame_type::scan_please:
+      case frame_type::inventory_please:
         w.to_acknowledge = f.sequence;
         return;
       default:
