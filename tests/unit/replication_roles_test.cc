@@ -110,6 +110,7 @@ const std::vector<state>& states() {
          p.data().lock(k, p.now()).put(k, 0, 0, "value");
          p.command("switchover");
          p.say(frame_type::handover_answer, handover_step::ready, 2);
+         p.pass(milliseconds(5), true);  // the batch of the write is due
        }},
       {"MASTER that has given its reign away", false,
        [](play& p) {
