@@ -40,8 +40,8 @@ struct session_timeouts {
   std::chrono::milliseconds handshake{0};  // of TLS
 };
 
-// Plain and TLS sessions are two instances of one template (stream_session.cc): what is virtual is not
-// called for each request.
+// Plain and TLS sessions are two instances of one template (stream_session.cc): what is virtual is
+// not called for each request.
 class session : public std::enable_shared_from_this<session>, private service::watch_waker {
  public:
   // Who takes a byte now and then is no better than who takes none.

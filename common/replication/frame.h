@@ -31,9 +31,9 @@ enum class frame_type : std::uint8_t {
   in_sync = 11,           // all that was here at the session's start has been sent (record_codec.h)
   inventory_please = 12,  // news of the sender's may be lost: tell what you hold, in `held`
                           // records; with 4 bytes: so often it has been told in this session
-  challenge = 13,  // behind a hello that says so: 32 bytes that the peer's proof must cover
-  proof = 14,      // secret.h; the dialler's first
-  handover = 15,   // handover.h
+  challenge = 13,         // behind a hello that says so: 32 bytes that the peer's proof must cover
+  proof = 14,             // secret.h; the dialler's first
+  handover = 15,          // handover.h
   handover_answer = 16,
   forward = 17,       // a client's request for the master (forwards.h)
   forwarded = 18,     // its answer, behind what it has changed

@@ -90,7 +90,7 @@ void node::core::asked_to_prepare(std::uint64_t term) {
   if (term <= std::max(term_, pledged_)) why = "the term is not above those seen there";
   if (!why.empty())
     return say(frame_type::handover_answer, handover_step::refused, term, std::move(why));
-  if (!handover_) handover_.emplace();
+  if (!handover_) handover_ = handover{};
   handover_->term = pledged_ = term;
   handover_->at = stage::offered;
   handover_->hook = run_hook(hook::pre_promote, term, "switchover");
