@@ -41,7 +41,7 @@ class Audit(PairTest):
         for found in quiet:
             self.assertEqual((found["compared"], found["differing"], found["repaired"]),
                              (str(ITEMS), "0", "0"))
-        self.assertGreater(audits, 2)
+        self.assertGreaterEqual(audits, 2)  # of each node one
 
     def test_a_master_audits_at_its_interval(self):
         master, slave = self.audited_pair("replication:\n  audit_interval: 1s\n")
