@@ -63,7 +63,10 @@ int run(const config::command_line& line) {
   become(who);
   if (!log_file.empty()) open_log(log_file, options.log.verbosity);
 
-  whole.run([&] { ground.ready(options.log.verbosity > 0, process.core_dumps); });
+  whole.run([&] {
+    ground.ready(options.log.verbosity > 0, process.core_dumps);
+    release_code();
+  });
   spdlog::info("stopped");
   if (whole.looking_up()) {
     // The end would wait for a name server, for many seconds if it is gone. All else is closed.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <link.h>
 #include <pwd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -138,6 +139,22 @@ void allow_core_dumps() {
 void lock_memory() {
   if (::mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
     throw start_error::from_errno("-k: failed to lock the memory (see RLIMIT_MEMLOCK)");
+}
+
+void release_code() noexcept {
+  const auto of_object = [](dl_phdr_info* object, std::size_t, void*) {
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    for (const ElfW(Phdr)* part = object->dlpi_phdr; part != object->dlpi_phdr + object->dlpi_phnum;
+         ++part) {
+      // Never written to, so that the file has all of it.
+      if (part->p_type != PT_LOAD || (part->p_flags & (PF_X | PF_W)) != PF_X) continue;
+      const std::uintptr_t begin = (object->dlpi_addr + part->p_vaddr) / page * page;
+      const std::uintptr_t end = object->dlpi_addr + part->p_vaddr + part->p_memsz;
+      (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    }
+    return 0;
+  };
+  ::dl_iterate_phdr(of_object, nullptr);
 }
 
 void allow_open_files(std::size_t clients, std::size_t beside) {

@@ -68,6 +68,9 @@ void become(const identity& who);
 void allow_core_dumps();
 // -k: nothing of the process is ever swapped out, now or later.
 void lock_memory();
+// Lets go of the program's code in memory, most of which only the start has needed: what runs on
+// comes back from the page cache. No effect on locked memory.
+void release_code() noexcept;
 // Raises the limit of open files to `clients` and, if the system lets it, so many `beside`.
 void allow_open_files(std::size_t clients, std::size_t beside);
 // A peer that has gone must be an error of a write, not the end of the process.
