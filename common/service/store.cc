@@ -187,6 +187,7 @@ void store::carry_out_due_flush(instant now) {
   flush_.watermark = std::max(flush_.watermark, watermark);
   flush_.pending_at = 0;
   flush_due_.store(0, std::memory_order_relaxed);
+  mutations_.fetch_add(1);  // the peer may have heard of a cancellation in time, and not of this
 }
 
 flush_state store::flush() const {
