@@ -147,8 +147,10 @@ bool node::core::admit(session& s, hello theirs) {
   if ((take_over_by_ || (promotion_ && role_ == role_state::slave)) &&
       theirs.stands.run_id != peer_run_id_) {
     if (!promotion_) stand_alone(true, "the master was started anew");
-    if (role_ != role_state::master) {
-      // It may be in charge of nothing, and must not wipe what is here.
+    // One that is in charge may be so of nothing, and must not wipe what is here while a hook is
+    // asked; any other follows the one that has the data, which needs no hook's consent.
+    if (role_ != role_state::master && theirs.stands.in_charge) {
+      pledged_ = std::max(pledged_, theirs.stands.term);
       refuse(s, "a promotion is being decided", effect::level::info);
       return false;
     }

@@ -38,6 +38,8 @@
 // [1] If hooks.pre_promote is configured it is asked, and until it agrees the node stays what it
 //     is. After a veto it is asked again. A verdict between two nodes that meet is not asked about:
 //     the other relies on it. `promote force` does not ask.
+//     Meanwhile a peer that is in charge is refused; one that is not follows this node, which needs
+//     nobody's consent.
 // [2] A closed link is no proof of a dead master: this node may have been stopped for a while, or a
 //     byte flipped on the way. A living master answers the call and the slave stays one.
 // [3] Found again while it looks for the peer, it is met like any other, and the verdict decides.
