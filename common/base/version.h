@@ -34,6 +34,8 @@ class version {
   constexpr std::uint64_t ticks() const { return word_ >> node_bits; }
   constexpr unsigned node() const { return static_cast<unsigned>(word_ & node_mask); }
   constexpr explicit operator bool() const { return word_ != 0; }
+  // A clock that has learnt of it can go on rising from it for ever. What a peer says may not be.
+  constexpr bool plausible() const { return word_ < std::uint64_t{1} << 62; }
 
   friend constexpr auto operator<=>(version, version) = default;
 

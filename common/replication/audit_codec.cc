@@ -50,8 +50,7 @@ std::optional<audit_head> take_audit_head(std::string_view& from) {
   head.expiry_after = load_le<std::uint32_t>(from.data() + 24);
   if (kind < static_cast<std::uint8_t>(audit_kind::begin) ||
       kind > static_cast<std::uint8_t>(audit_kind::check) || head.bits > audit_bits_max ||
-      head.count > audit_buckets_max || head.first >> head.bits != 0 ||
-      head.cutoff.word() >= std::uint64_t{1} << 62)
+      head.count > audit_buckets_max || head.first >> head.bits != 0 || !head.cutoff.plausible())
     return std::nullopt;
   head.kind = static_cast<audit_kind>(kind);
   from.remove_prefix(head_bytes);

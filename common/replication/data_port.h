@@ -74,8 +74,8 @@ class data_port {
   // Rises with everything that is journaled.
   virtual std::uint64_t mutations() const noexcept = 0;
 
-  // No version issued or seen here is above this; and learning it from the peer. A node that was
-  // filled never issues again what it issued in an earlier life.
+  // No version issued or seen here is above this; and versions issued here from now on are above
+  // `seen`.
   virtual version highest() const = 0;
   virtual void observe(version seen) = 0;
 

@@ -28,21 +28,20 @@ enum class frame_type : std::uint8_t {
   large = 8,              // a large value begins: its record without the value
   chunk = 9,              // the next bytes of the large value under way; empty: it is abandoned
   ack = 10,               // 8 bytes: every frame up to this sequence is applied
-  in_sync = 11,           // all that was here at the session's start has been sent (record_codec.h)
-  inventory_please = 12,  // news of the sender's may be lost: tell what you hold, in `held`
-                          // records; with 4 bytes: so often it has been told in this session
+  in_sync = 11,           // all that was here at the session's start has been sent; empty
+  inventory_please = 12,  // news of the sender's may be lost: tell what you hold, in `held` records
   challenge = 13,         // behind a hello that says so: 32 bytes that the peer's proof must cover
   proof = 14,             // secret.h; the dialler's first
   handover = 15,          // handover.h
   handover_answer = 16,
-  forward = 17,       // a client's request for the master (forwards.h)
-  forwarded = 18,     // its answer, behind what it has changed
-  audit = 19,         // a question of the comparison of both nodes' data (audit_codec.h)
-  audit_answer = 20,  // its answer
-  compressed = 21,    // a frame of records or a chunk, made smaller (compression.h)
+  forward = 17,         // a client's request for the master (forwards.h)
+  forwarded = 18,       // its answer, behind what it has changed
+  audit = 19,           // a question of the comparison of both nodes' data (audit_codec.h)
+  audit_answer = 20,    // its answer
+  compressed = 21,      // a frame of records or a chunk, made smaller (compression.h)
+  inventory_told = 22,  // 4 bytes: how often that was done in this session, as it was asked
 };
-// A type up to this without a meaning here ends the session too, but by whom it is for.
-constexpr std::uint8_t frame_type_max = 21;
+constexpr std::uint8_t frame_type_max = 22;
 
 constexpr std::size_t frame_header_bytes = 20;
 constexpr std::size_t frame_payload_max = std::size_t{1} << 20;

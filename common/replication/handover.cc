@@ -125,8 +125,7 @@ void node::core::asked_to_hand_over() {
 void node::core::peer_is_ready(std::uint64_t term) {
   if (!handover_ || handover_->at != stage::preparing || handover_->term != term) return;
   handover_->at = stage::draining;
-  for (std::size_t s = 0; s < data_.shard_count(); ++s)
-    handover_->upto.push_back(data_.journal_end(s));
+  handover_->upto = sender_.journal_ends();
   pump_wanted_ = true;
 }
 
@@ -140,7 +139,8 @@ void node::core::peer_has_taken() {
 
 void node::core::check_handover() {
   if (!handover_) return;
-  if (handover_->at == stage::draining && sender_.confirmed(handover_->upto)) {
+  if (handover_->at == stage::draining && sender_.peer_in_sync() &&
+      sender_.acknowledged_up_to(handover_->upto)) {
     handover_->at = stage::given;
     own_reign_ = term_;
     take_role(role_state::slave, term_, "handing over");

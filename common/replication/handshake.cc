@@ -27,6 +27,7 @@ hello node::core::introduce() const {
   h.node_id_fixed = options_.node_id.has_value();
   h.authenticates = !secrets_.empty();
   h.clock = now_.wall;
+  h.highest = data_.highest();
   h.cluster = options_.cluster;
   return h;
 }

@@ -9,11 +9,12 @@
 #include <string_view>
 
 #include "common/base/time.h"
+#include "common/base/version.h"
 #include "common/replication/role.h"
 
 namespace tandem::replication {
 
-// 1 had no CAS uniques of items' own in its records.
+// Rises with every change by which an older one would read nonsense.
 constexpr std::uint16_t protocol_version = 3;
 
 struct hello {
@@ -29,6 +30,7 @@ struct hello {
   bool node_id_fixed = false;  // configured: must not be changed to resolve a clash
   bool authenticates = false;  // has a shared secret: a challenge follows, and a proof is wanted
   wall_time clock{};
+  version highest;  // none issued or seen at the sender is above it
   std::string cluster;
 };
 

@@ -45,20 +45,14 @@ const char* receiver::take(const frame& f, instant now) {
     case frame_type::chunk:
       return take_chunk(f.payload, now);
     case frame_type::in_sync:
-      if (const auto note = decode_in_sync(f.payload)) {
-        data_.observe(note->highest);
-        inventories_heard_ = note->inventories;
-        in_sync_ = true;
-        return nullptr;
-      }
-      return "malformed in_sync frame";
+      in_sync_ = true;
+      return f.payload.empty() ? nullptr : "malformed in_sync frame";
     case frame_type::inventory_please:
-      if (f.payload.empty())
-        inventory_wanted_ = true;
-      else if (f.payload.size() == sizeof(std::uint32_t))
-        inventories_heard_ = load_le<std::uint32_t>(f.payload.data());
-      else
-        return "malformed inventory_please frame";
+      inventory_wanted_ = true;
+      return f.payload.empty() ? nullptr : "malformed inventory_please frame";
+    case frame_type::inventory_told:
+      if (f.payload.size() != sizeof(std::uint32_t)) return "malformed inventory_told frame";
+      inventories_heard_ = load_le<std::uint32_t>(f.payload.data());
       return nullptr;
     default:
       return "unexpected frame";

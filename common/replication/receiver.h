@@ -19,8 +19,8 @@ class receiver {
   // A session begins: nothing is half received.
   void begin();
 
-  // Takes a data frame (records, flush, large, chunk, in_sync, inventory_please). Null, or why the
-  // session must end.
+  // Takes a data frame (records, flush, large, chunk, in_sync, inventory_please, inventory_told).
+  // Null, or why the session must end.
   [[nodiscard]] const char* take(const frame& f, instant now);
 
   // Frames applied and not yet acknowledged: sets `sequence` to the last of them.
@@ -29,7 +29,7 @@ class receiver {
   bool in_sync() const noexcept { return in_sync_; }  // the peer said so in this session
   // True once after the peer asked what is held here.
   bool inventory_wanted();
-  // How often the peer has told what it holds, by its last in_sync; nothing: none has come since.
+  // How often the peer has told what it holds, if it has said so since the last call.
   std::optional<std::uint32_t> inventories_heard();
 
   struct counters {

@@ -6,11 +6,6 @@ namespace tandem::replication {
 
 namespace {
 constexpr std::size_t own_cas_bytes = sizeof(std::uint64_t);
-
-// A clock that has learnt of a version must be able to go on rising from it for ever.
-bool plausible(version v) {
-  return v.word() < std::uint64_t{1} << 62;
-}
 }  // namespace
 
 void append_record(std::string& out, const record& r) {
@@ -54,7 +49,7 @@ std::optional<record> take_record(std::string_view& payload, bool value_follows,
   r.meta.touched = version(load_le<std::uint64_t>(at + 16));
   r.meta.flags = load_le<std::uint32_t>(at + 24);
   r.meta.exptime = load_le<std::uint32_t>(at + 28);
-  if (!plausible(r.meta.stored) || !plausible(r.meta.touched) || !r.meta.stored)
+  if (!r.meta.stored.plausible() || !r.meta.touched.plausible() || !r.meta.stored)
     return std::nullopt;
   const std::size_t inline_size = value_follows ? 0 : value_size;
   if (r.kind != record_kind::value && value_size != 0) return std::nullopt;
@@ -66,21 +61,6 @@ std::optional<record> take_record(std::string_view& payload, bool value_follows,
   r.value = payload.substr(key_size, inline_size);
   payload.remove_prefix(key_size + inline_size);
   return r;
-}
-
-std::string encode(const in_sync_note& n) {
-  std::string out(12, '\0');
-  store_le(out.data(), n.highest.word());
-  store_le(out.data() + 8, n.inventories);
-  return out;
-}
-
-std::optional<in_sync_note> decode_in_sync(std::string_view payload) {
-  if (payload.size() != 12) return std::nullopt;
-  const in_sync_note n{version(load_le<std::uint64_t>(payload.data())),
-                       load_le<std::uint32_t>(payload.data() + 8)};
-  if (!plausible(n.highest)) return std::nullopt;
-  return n;
 }
 
 std::string encode(const flush_state& f) {
@@ -96,7 +76,7 @@ std::optional<flush_state> decode_flush(std::string_view payload) {
   const flush_state f{version(load_le<std::uint64_t>(payload.data())),
                       version(load_le<std::uint64_t>(payload.data() + 8)),
                       load_le<std::uint32_t>(payload.data() + 16)};
-  if (!plausible(f.watermark) || !plausible(f.pending_issued)) return std::nullopt;
+  if (!f.watermark.plausible() || !f.pending_issued.plausible()) return std::nullopt;
   return f;
 }
 

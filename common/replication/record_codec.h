@@ -29,15 +29,6 @@ void append_record(std::string& out, const record& r);
 std::optional<record> take_record(std::string_view& payload, bool value_follows,
                                   std::size_t& value_size);
 
-// The payload of in_sync: no version issued or seen at the sender is above `highest`; how often in
-// this session it has told what it holds, as it was asked.
-struct in_sync_note {
-  version highest;
-  std::uint32_t inventories = 0;
-};
-std::string encode(const in_sync_note& n);
-std::optional<in_sync_note> decode_in_sync(std::string_view payload);
-
 std::string encode(const flush_state& f);
 std::optional<flush_state> decode_flush(std::string_view payload);
 

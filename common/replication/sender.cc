@@ -37,7 +37,7 @@ void sender::begin(bool known, compression method, instant now) {
   }
   shards_scanned_ = 0;
   scans_all_ = false;
-  asked_ = told_wanted_ = told_ = 0;
+  asked_ = told_wanted_ = 0;
   for (std::size_t s = 0; s < shards_.size(); ++s) {
     if (!reaches_back(s)) {
       if (known && data_.news_after(s, shards_[s].acked)) news_lost_ = true;
@@ -100,10 +100,12 @@ void sender::drop_useless_journals() {
 }
 
 void sender::tell_inventory() {
-  // One under way goes on; the shards behind it come again.
+  // A shard under way goes on, and comes again: of what it has passed by nothing is known any more.
+  const auto waiting = tell_queue_.begin() + (tell_cursor_.position != 0 ? 1 : 0);
+  std::vector<std::size_t> more;
   for (std::size_t s = 0; s < shards_.size(); ++s)
-    if (std::find(tell_queue_.begin(), tell_queue_.end(), s) == tell_queue_.end())
-      tell_queue_.push_back(s);
+    if (std::find(waiting, tell_queue_.end(), s) == tell_queue_.end()) more.push_back(s);
+  tell_queue_.insert(tell_queue_.end(), more.begin(), more.end());
   ++told_wanted_;
   say_in_sync_again();
 }
@@ -197,10 +199,6 @@ void sender::note_scanned(std::size_t shard, unsigned scan, const engine::cursor
   if (!reached.done) return;
   s.filled = s.filled_once = true;
   data_.confirm(shard, s.acked, true);
-}
-
-bool sender::confirmed(const std::vector<journal::position>& upto) const {
-  return peer_in_sync() && acknowledged_up_to(upto);
 }
 
 bool sender::has_sent(const mutation_mark& m) const {

@@ -79,8 +79,6 @@ class sender {
 
   // The peer has everything that was here when the session began.
   bool peer_in_sync() const noexcept { return in_sync_ == milestone::acknowledged; }
-  // The peer is in sync, and has every change journaled before `upto`, a position for each shard.
-  bool confirmed(const std::vector<journal::position>& upto) const;
   bool scanning() const noexcept { return !scan_queue_.empty() || !tell_queue_.empty(); }
   // A scan or a large value is under way: worth sending without waiting for a batch to fill.
   bool bulk(instant now) const noexcept { return (scanning() && !held(now)) || !larges_.empty(); }
@@ -101,7 +99,7 @@ class sender {
   std::uint64_t overruns() const noexcept { return overruns_; }
   std::uint64_t inventories_asked() const noexcept { return inventories_asked_; }
 
-  // Whether everything journaled up to now is acknowledged once these positions are.
+  // Where the journals end now; and whether the peer has all that was here when they ended there.
   std::vector<journal::position> journal_ends() const;
   bool acknowledged_up_to(const std::vector<journal::position>& positions) const;
 
@@ -200,7 +198,6 @@ class sender {
   bool ask_due_ = false;           // so it is to be asked
   std::uint32_t asked_ = 0;        // in this session
   std::uint32_t told_wanted_ = 0;  // how often the peer has asked in this session
-  std::uint32_t told_ = 0;         // and was answered
   std::size_t shards_scanned_ = 0;
   bool scans_all_ = false;
   sync_progress progress_;

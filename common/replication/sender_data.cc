@@ -224,10 +224,9 @@ bool sender::send_inventory(sink& to) {
     tell_cursor_ = {};
     if (tell_queue_.empty()) {
       // Not with in_sync: that may wait for the peer's own inventory, and the peer for this.
-      told_ = told_wanted_;
-      char times[sizeof told_];
-      store_le(times, told_);
-      close_frame(to, frame_type::inventory_please, {times, sizeof times}, no_shard, 0);
+      char times[sizeof told_wanted_];
+      store_le(times, told_wanted_);
+      close_frame(to, frame_type::inventory_told, {times, sizeof times}, no_shard, 0);
     }
   }
   return true;
@@ -245,7 +244,7 @@ bool sender::send_milestones(sink& to) {
   }
   if (in_sync_ != milestone::pending || !goal_reached()) return false;
   in_sync_ = milestone::sent;
-  close_frame(to, frame_type::in_sync, encode(in_sync_note{data_.highest(), told_}), no_shard, 0);
+  close_frame(to, frame_type::in_sync, {}, no_shard, 0);
   in_sync_sequence_ = last_sequence_;
   return true;
 }

@@ -16,7 +16,6 @@
 #include "common/replication/handover.h"
 #include "common/replication/hello.h"
 #include "common/replication/node.h"
-#include "common/replication/record_codec.h"
 #include "common/service/store.h"
 
 namespace tandem::replication::transcript {
@@ -96,7 +95,7 @@ class play {
   void say(frame_type type, handover_step what, std::uint64_t term, std::string reason = {}) {
     say(type, encode(handover_message{what, term, std::move(reason)}));
   }
-  void say_in_sync() { say(frame_type::in_sync, encode(in_sync_note{.highest = version(1)})); }
+  void say_in_sync() { say(frame_type::in_sync, {}); }
   void break_link() {
     if (!link_) return;
     const session_id id = *link_;
