@@ -32,6 +32,11 @@ constexpr std::size_t quoted_bytes_max = 200;
 constexpr milliseconds stranger_note_interval{250};
 constexpr int stranger_notes_at_once = 16;
 
+// Of a shard, at the most, that a process issued and its peer has not heard of when it dies: those
+// that rise one by one because the pair's clock is ahead of its own. (On its own clock it cannot
+// repeat itself, unless that is set back.)
+constexpr std::uint64_t unheard_versions_max = std::uint64_t{1} << 18;
+
 std::string host_of(const std::string& peer) {
   return peer.substr(0, peer.rfind(':'));
 }
@@ -167,6 +172,12 @@ bool node::core::admit(session& s, hello theirs) {
   if (!resolve_duplicates(s)) return false;
   resolve_node_ids(s);
   s.reader.set_payload_max(frame_payload_max);
+  // Either may be new and have had another life: what it issued then is not to be issued again.
+  // Both go on from the same point, so that the next newcomer hears of this one.
+  if (!know_each_other(s)) {
+    const version highest = std::max(s.mine.highest, s.theirs->highest);
+    data_.observe({highest.ticks() + unheard_versions_max, version::node_mask});
+  }
   s.say(frame_type::accept, {});
   s.accepted_by_us = true;
   return !s.agreed() || establish(s);

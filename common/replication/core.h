@@ -96,6 +96,7 @@ class node::core {
   // True: what was said in it holds no more, and the session is gone.
   bool outdated(session& s);
   void say_anew(session& s);
+  static bool know_each_other(const session& s);
   bool establish(session& s);
   bool prefer(const session& a, const session& b) const;
   void refuse(session& s, const std::string& reason, effect::level severity);

@@ -171,9 +171,13 @@ void node::core::say_anew(session& s) {
   schedule_dial(milliseconds(0));
 }
 
+bool node::core::know_each_other(const session& s) {
+  return s.mine.known_run_id == s.theirs->stands.run_id &&
+         s.theirs->known_run_id == s.mine.stands.run_id;
+}
+
 bool node::core::establish(session& s) {
-  const bool known =
-      s.mine.known_run_id == s.theirs->stands.run_id && s.theirs->known_run_id == options_.run_id;
+  const bool known = know_each_other(s);
   const bool both_resume = known && s.mine.resumes && s.theirs->resumes;
   if (outdated(s)) return false;
   if (both_resume && !sender_.resumable()) {

@@ -9,10 +9,6 @@ namespace tandem::replication {
 
 namespace {
 constexpr int refilled_wait_factor = 10;  // of join_timeout, for a node whose filling broke off
-// Of a shard, at the most, that a process issued and its peer has not heard of when it dies:
-// versions that rise one by one because the pair's clock is ahead of its own. (On its own clock it
-// cannot repeat itself, unless that is set back.)
-constexpr std::uint64_t unheard_versions_max = std::uint64_t{1} << 18;
 }  // namespace
 
 void node::core::note(effect::level severity, std::string text) {
@@ -95,8 +91,6 @@ void node::core::meet(const session& s, bool known, bool resume) {
   note(effect::level::info, s.dialed ? "replication: connect (peer=" + s.peer + ")"
                                      : "replication: accept (peer=" + s.peer + ")");
   peer_run_id_ = theirs.run_id;
-  // One of us may be new and have had another life: what it issued then is not to be issued again.
-  if (!known) data_.observe({s.theirs->highest.ticks() + unheard_versions_max, version::node_mask});
   const bool expands = (s.theirs->features & feature_of(options_.compression)) != 0;
   sender_.begin(known, expands ? options_.compression : compression::none, now_);
   ++(sender_.scans_all() ? totals_.full_syncs_sent

@@ -12,6 +12,7 @@ constexpr micros start_of_time = 1'800'000'000LL * second;  // a day in 2027
 constexpr micros housekeep_every = 100 * milli;
 constexpr std::uint64_t look_every = 32;
 constexpr std::string_view role_note = "replication: role ";
+constexpr std::string_view met_notes[] = {"replication: connect (", "replication: accept ("};
 
 // Takes nothing from the run's randomness: seeds without a secret stay the runs that they were.
 nonce nonce_of(std::uint64_t number) {
@@ -23,11 +24,12 @@ nonce nonce_of(std::uint64_t number) {
 }  // namespace
 
 machine::machine(world& w, network& n, const machine_config& config,
-                 std::function<void(machine&)> looked)
+                 std::function<void(machine&)> looked, std::function<void(machine&, host_id)> met)
     : world_(w),
       network_(n),
       config_(config),
       looked_(std::move(looked)),
+      met_(std::move(met)),
       clock_offset_(config.clock_offset),
       drift_per_million_(config.drift_per_million) {
   network_.attach(config_.id, this);
@@ -185,6 +187,8 @@ void machine::obey(const any_effect& e) {
     world_.say(config_.name + (serving_ ? " serves" : " closes its clients"));
   } else if (const auto* note = std::get_if<effect::note>(&e)) {
     if (note->text.starts_with(role_note)) role_changed_ = true;
+    for (const std::string_view begin : met_notes)
+      if (note->text.starts_with(begin)) met_(*this, heard_);
     world_.say(config_.name + ": " + note->text);
   } else if (const auto* answer = std::get_if<effect::answer>(&e)) {
     world_.say(config_.name + (answer->ok ? " answers OK" : " answers ERROR " + answer->text));
@@ -252,9 +256,11 @@ void machine::on_accepted(connection_id c) {
 }
 
 void machine::on_bytes(connection_id c, int end, std::string_view bytes) {
-  guarded([this, s = socket{c, end}, copy = std::string(bytes)] {
-    if (const auto found = sessions_.find(s); found != sessions_.end())
-      step(event::received{found->second, copy});
+  guarded([this, s = socket{c, end}, from = network_.opposite(c, end), copy = std::string(bytes)] {
+    const auto found = sessions_.find(s);
+    if (found == sessions_.end()) return;
+    heard_ = from;
+    step(event::received{found->second, copy});
   });
 }
 

@@ -30,8 +30,9 @@ struct machine_config {
 
 class machine final : public host {
  public:
-  // `looked` is called often, between steps.
-  machine(world& w, network& n, const machine_config& config, std::function<void(machine&)> looked);
+  // `looked` is called often, between steps; `met` when its node has agreed with that of a host.
+  machine(world& w, network& n, const machine_config& config, std::function<void(machine&)> looked,
+          std::function<void(machine&, host_id)> met);
 
   void start();
   void crash(bool reset);  // peers are told by a reset, or by nothing at all
@@ -87,6 +88,7 @@ class machine final : public host {
   network& network_;
   machine_config config_;
   const std::function<void(machine&)> looked_;
+  const std::function<void(machine&, host_id)> met_;
 
   std::unique_ptr<service::store> store_;
   std::unique_ptr<replication::node> node_;
@@ -98,6 +100,7 @@ class machine final : public host {
   replication::role_state role_ = replication::role_state::init;
   std::uint64_t term_ = 0;
   bool role_changed_ = false;
+  host_id heard_ = 0;  // whose bytes the step under way is about
   unsigned doom_ = 0;  // effects left to live; 0: no such fate
   std::function<void()> die_;
   micros clock_offset_;

@@ -54,6 +54,9 @@ class network {
   // after it is back.
   void host_down(host_id id, bool reset);
 
+  // Who is at the other end of an open connection.
+  host_id opposite(connection_id c, int end) const { return connections_.at(c).hosts[1 - end]; }
+
   // Nothing gets from `from` to `to` until unblocked; it is delivered then.
   void block(host_id from, host_id to, bool blocked);
   // The connections that exist now carry nothing for so long, as if a middlebox had forgotten them.

@@ -76,14 +76,7 @@ void oracle::clock_is_set(const machine& m) {
 void oracle::stored(const machine& m, std::size_t key, version v, std::string_view value,
                     std::uint32_t exptime) {
   key_history& h = keys_[key];
-  const bool fresh =
-      h.versions
-          .insert_or_assign(v.word(), written{hash_key(value), value.size(), true, world_.now()})
-          .second;
-  // A node that never met a peer since it was started cannot know what was issued before: with its
-  // clock set back it may repeat itself, over a cache of which nothing is left.
-  if (!fresh && m.status().connects > 0)
-    throw violation("P4: version " + word(v) + " issued twice for " + h.name);
+  write_down(h, v, {hash_key(value), value.size(), true, world_.now(), life_of(m)});
   if (exptime != 0) h.mortals.push_back({v, exptime});
   known& k = seen(m)[key];
   engine::item_meta meta;
@@ -98,8 +91,7 @@ void oracle::stored(const machine& m, std::size_t key, version v, std::string_vi
 void oracle::touched(machine& m, std::size_t key, std::uint32_t exptime) {
   if (exptime == 0) return;
   const state s = state_of(m, keys_[key].name);
-  // Where the touched one is gone before the news of it is sent, only the touch's version is known.
-  if (s.there) keys_[key].mortals.push_back({s.meta.changed(), exptime});
+  if (s.there) keys_[key].mortals.push_back({s.meta.stored, exptime});
 }
 
 void oracle::deleted(machine& m, std::size_t key) {
@@ -107,8 +99,25 @@ void oracle::deleted(machine& m, std::size_t key) {
   const state s = state_of(m, h.name);
   if (!s.there) return;  // no room for a tombstone
   h.deleted = std::max(h.deleted, s.meta.stored);
-  h.versions[s.meta.stored.word()] = {0, 0, false, world_.now()};
+  write_down(h, s.meta.stored, {0, 0, false, world_.now(), life_of(m)});
   seen(m)[key].learn(s.meta);
+}
+
+void oracle::met(const machine& m, const machine& other) {
+  auto& lives = known_lives_[life_of(m)];
+  lives.insert(life_of(other));
+  lives.insert(known_lives_[life_of(other)].begin(), known_lives_[life_of(other)].end());
+}
+
+// A node cannot know what was issued in lives that it is not linked to by meetings: with its clock
+// behind it may repeat them, over a cache of which nothing is left.
+void oracle::write_down(key_history& h, version v, written what) {
+  const auto [at, fresh] = h.versions.try_emplace(v.word(), what);
+  if (fresh) return;
+  const std::uint64_t before = at->second.life;
+  if (before == what.life || known_lives_[what.life].contains(before))
+    throw violation("P4: version " + word(v) + " issued twice for " + h.name);
+  at->second = what;
 }
 
 bool oracle::written_before(const key_history& h, version v, version other) {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -36,6 +37,8 @@ class oracle {
   // The expiry of what is there was changed.
   void touched(machine& m, std::size_t key, std::uint32_t exptime);
   void deleted(machine& m, std::size_t key);
+  // What was written in any life that `other` knows of, `m` knows of from now on.
+  void met(const machine& m, const machine& other);
 
   // --- at any moment -------------------------------------------------------------------------
   // P2, P4, P5, P7, P8 on one machine: states only move forward, values are what was stored under
@@ -63,6 +66,7 @@ class oracle {
     std::size_t value_size = 0;
     bool value = false;  // not a delete
     micros when = 0;
+    std::uint64_t life = 0;
   };
   // The newest state seen on this incarnation: stored decides, then touched.
   struct known {
@@ -92,6 +96,9 @@ class oracle {
     std::vector<mortal> mortals;  // states that some client gave an expiry time
   };
 
+  // One incarnation of a machine.
+  static std::uint64_t life_of(const machine& m) { return m.incarnation() << 8 | m.config().id; }
+  void write_down(key_history& h, version v, written what);
   std::string describe(machine& m, std::size_t key);
   void look_at_key(machine& m, std::size_t key, known& k);
   bool may_have_gone(machine& m, const key_history& h, version v);
@@ -107,6 +114,7 @@ class oracle {
   const rules rules_;
   std::vector<key_history> keys_;
   std::map<host_id, std::vector<known>> seen_;
+  std::map<std::uint64_t, std::set<std::uint64_t>> known_lives_;  // to each life, others
   std::map<host_id, std::uint64_t> dropped_;  // evicted or refused there, as of the last look
   std::map<host_id, const machine*> clocks_;  // of the machines looked at
   std::uint32_t latest_second_ = 0;           // of any machine's clock so far

@@ -18,11 +18,13 @@ scenario::scenario(std::uint64_t seed, bool trace)
       oracle_(world_, plan_.keys,
               {plan_.tight || plan_.many_deletes, plan_.third == guest::stranger}) {
   for (host_id id = 0; id < 3; ++id)
-    machines_[id] =
-        std::make_unique<machine>(world_, network_, plan_.machines[id], [this](machine& m) {
+    machines_[id] = std::make_unique<machine>(
+        world_, network_, plan_.machines[id],
+        [this](machine& m) {
           if (counts(m)) oracle_.look(m);
           oracle_.look_at_roles(member(0), member(1));
-        });
+        },
+        [this](machine& m, host_id other) { oracle_.met(m, *machines_[other]); });
   world_.say(describe(plan_));
 }
 
