@@ -316,10 +316,10 @@ bool shard::update_meta(std::uint64_t hash, std::string_view key, const item_met
 }
 
 bool shard::drop(std::uint64_t hash, std::string_view key, version floor) {
-  if (floor) forget(hash, key, floor);
+  if (floor) forget(hash, key, floor, {});
   record* r = index_.find(hash, key);
   if (r == nullptr) return false;
-  raise_floor(hash, r->changed());
+  raise_floor(hash, r->stored());
   remove(hash, r, false);
   return true;
 }

@@ -69,13 +69,14 @@ struct cursor {
   std::uint16_t bucket = 0;
   std::uint16_t depth = 0;
   bool done = false;
+  friend bool operator==(const cursor&, const cursor&) = default;
 };
 
 // Told of what leaves a shard, in the middle of the call that causes it; must not touch the shard.
 class drop_listener {
  public:
   // `key` was dropped without a tombstone in a state that only this node knew.
-  virtual void dropped_unshared(std::string_view key, version changed) noexcept = 0;
+  virtual void dropped_unshared(std::string_view key, version stored, version touched) noexcept = 0;
   // A visible value is being evicted; it lives until the call returns.
   virtual void evicted(const item_view& item, instant now) noexcept = 0;
 
@@ -139,7 +140,7 @@ class shard {
   // as by an eviction.
   bool update_meta(std::uint64_t hash, std::string_view key, const item_meta& meta);
   // Removes whatever is under `key` without a tombstone; raises its floor to at least `floor` (0:
-  // none) and the removed item's version. Returns whether something was there.
+  // none) and the removed item's store. Returns whether something was there.
   bool drop(std::uint64_t hash, std::string_view key, version floor);
 
   // --- flush -------------------------------------------------------------------------------
@@ -150,13 +151,13 @@ class shard {
   bool visible(const item_meta& meta, instant now) const noexcept;
 
   // --- floors ------------------------------------------------------------------------------
-  // The highest changed() of anything dropped without a tombstone whose hash shares the slot.
+  // The highest stored version of anything dropped without a tombstone whose hash shares the slot.
   // Flushed items raise none (the watermark refuses them), nor do confirmed tombstones.
   version floor(std::uint64_t hash) const noexcept { return floors_.at(hash); }
   void raise_floor(std::uint64_t hash, version at_least) noexcept { floors_.raise(hash, at_least); }
   // The same for what only this node knew when it was dropped: states above `shared` issued by one
-  // of `nodes` (a bit for each node id this process has used). The peer may still hold an older
-  // state of such a key, which nobody may see again.
+  // of `nodes` (a bit for each node id this process has used). The peer may still hold a state of
+  // such a key whose store is below it, which nobody may see again.
   version unshared_floor(std::uint64_t hash) const noexcept { return unshared_floors_.at(hash); }
   void set_shared(version shared, unsigned nodes) noexcept {
     shared_ = shared;
@@ -239,7 +240,7 @@ class shard {
   record* oldest_tombstone() noexcept;
   void cap_tombstones() noexcept;
   void drop_confirmed(unsigned budget, version confirmed) noexcept;
-  void forget(std::uint64_t hash, std::string_view key, version changed) noexcept;
+  void forget(std::uint64_t hash, std::string_view key, version stored, version touched) noexcept;
 
   // Making room.
   std::size_t fixed_bytes() const noexcept;

@@ -52,17 +52,21 @@ void shard::remove(std::uint64_t hash, record* r, bool remember) noexcept {
   retire(r);
 }
 
-// A state is dropped and nothing in its place will tell of it.
-void shard::forget(std::uint64_t hash, std::string_view key, version changed) noexcept {
-  floors_.raise(hash, changed);
+// A state is dropped and nothing in its place will tell of it. A touch is newer than its store
+// without being worth more than a later one, which has to get past the floors.
+void shard::forget(std::uint64_t hash, std::string_view key, version stored,
+                   version touched) noexcept {
+  floors_.raise(hash, stored);
+  const version changed = std::max(stored, touched);
   if (changed <= shared_ || (own_nodes_ >> changed.node() & 1U) == 0) return;
-  unshared_floors_.raise(hash, changed);
-  if (drop_listener_ != nullptr) drop_listener_->dropped_unshared(key, changed);
+  // Of a touch that nobody heard of, the store that it was of is void too.
+  unshared_floors_.raise(hash, touched ? version(stored.word() + 1) : stored);
+  if (drop_listener_ != nullptr) drop_listener_->dropped_unshared(key, stored, touched);
 }
 
 // Removes something that is neither dead nor confirmed, for want of memory.
 void shard::give_up(std::uint64_t hash, record* r) noexcept {
-  forget(hash, r->key(), r->changed());
+  forget(hash, r->key(), r->stored(), r->touched());
   const log_id log = log_[log_.segment_of(r)].log;
   if (r->tombstone) {
     ++counted_.tombstones_dropped;
@@ -80,7 +84,7 @@ void shard::give_up(std::uint64_t hash, record* r) noexcept {
 
 // Removes a dead value.
 void shard::reclaim(std::uint64_t hash, record* r, instant now) noexcept {
-  if (!is_flushed(*r)) forget(hash, r->key(), r->changed());
+  if (!is_flushed(*r)) forget(hash, r->key(), r->stored(), r->touched());
   band_statistics& band = counted_.by_band[band_of(log_[log_.segment_of(r)].log)];
   ++band.reclaimed;
   if (is_expired(*r, now) && !r->fetched) ++band.expired_unfetched;

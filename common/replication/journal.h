@@ -1,4 +1,4 @@
-// What a shard changed and when, so that a peer can be told: a bounded ring of (version, key). It
+// What a shard changed and when, so that a peer can be told: a bounded ring of (versions, key). It
 // holds keys, not values: the value is looked up when it is sent, so memory stays constant however
 // slow the peer is, a hot key ships once however often it changed, and an evicted value ships
 // nothing but the news that older states are void.
@@ -24,9 +24,12 @@ class journal {
   // The number of an entry, from 0; `end()` is the next to be written.
   using position = std::uint64_t;
 
+  // A state of a key, by its versions.
   struct entry {
-    version changed;
+    version stored, touched;  // as an item's
     std::string_view key;
+    version changed() const { return touched > stored ? touched : stored; }
+    std::size_t bytes() const;
   };
 
   // limit_bytes: what the entries may take before the oldest are dropped; at least one chunk.
@@ -38,7 +41,7 @@ class journal {
   void stop();
   bool recording() const noexcept { return recording_; }
 
-  void append(version changed, std::string_view key);
+  void append(version stored, std::string_view key, version touched = {});
   position begin() const noexcept { return begin_; }  // the oldest entry kept
   position end() const noexcept { return end_; }
   // Drops entries before `upto`.
@@ -54,9 +57,11 @@ class journal {
   std::size_t limit() const noexcept { return limit_bytes_; }
 
  private:
-  // Entries lie one behind another in chunks: version 8, key length 1, key.
+  // Entries lie one behind another in chunks: stored 8, key length 1, if touched that 8, key.
+  // Versions leave the top bit of their word free: it says that there is a touch.
   static constexpr std::size_t chunk_bytes = 16 * 1024;
   static constexpr std::size_t entry_overhead = sizeof(std::uint64_t) + 1;
+  static constexpr std::size_t touch_bytes = sizeof(std::uint64_t);
 
   struct chunk {
     position first = 0;  // of its first entry
@@ -95,7 +100,7 @@ journal::position journal::read(position from, Visit&& visit) const {
         }
         from = at + 1;
       }
-      offset += entry_overhead + e.key.size();
+      offset += e.bytes();
     }
     stopped_ = {from, offset};
   }

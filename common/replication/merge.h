@@ -3,10 +3,10 @@
 // by content, then by touch version, and the greatest wins: commutative, associative, idempotent;
 // nodes that have seen the same records hold the same states, in whatever order they came.
 //
-// What was lost is known only by one version, and a touch is newer than its store without being
-// worth more than a later one: floors are held against `stored`, so that a late touch never carries
-// an old value past them. A `gone` that knows both versions of what was lost voids what is older as
-// a state: the touch that let an old value expire takes no later store with it.
+// A touch is newer than its store without being worth more than a later one: floors are raised by
+// and held against `stored`, so that a late touch neither carries an old value past them nor keeps
+// a new one out. A `gone` voids what is older as a state: the touch that let an old value expire
+// takes no later store with it.
 #pragma once
 
 #include <optional>

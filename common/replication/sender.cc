@@ -101,7 +101,7 @@ void sender::drop_useless_journals() {
 
 void sender::tell_inventory() {
   // A shard under way goes on, and comes again: of what it has passed by nothing is known any more.
-  const auto waiting = tell_queue_.begin() + (tell_cursor_.position != 0 ? 1 : 0);
+  const auto waiting = tell_queue_.begin() + (tell_cursor_ == engine::cursor{} ? 0 : 1);
   std::vector<std::size_t> more;
   for (std::size_t s = 0; s < shards_.size(); ++s)
     if (std::find(waiting, tell_queue_.end(), s) == tell_queue_.end()) more.push_back(s);

@@ -45,8 +45,8 @@ store::store(const store_options& options) : options_(options), node_id_(options
 
 // --- clients' commands ---------------------------------------------------------------------------
 
-void store::locked::journal(const hashed_key& k, version v) {
-  shard_.journal.append(v, k.key);
+void store::locked::journal(const hashed_key& k, version stored, version touched) {
+  shard_.journal.append(stored, k.key, touched);
   if (const std::size_t bytes = shard_.journal.bytes(); bytes != shard_.journal_charge) {
     shard_.journal_charge = bytes;
     shard_.items.set_extra_bytes(bytes, now_);
@@ -122,7 +122,7 @@ bool store::locked::touch(const hashed_key& k, std::uint32_t exptime,
   // No room for the touch: the item is gone, as by an eviction, rather than left with its old
   // expiry.
   if (!shard_.items.update_meta(k.hash, k.key, meta)) return false;
-  journal(k, meta.touched);
+  journal(k, meta.stored, meta.touched);
   return true;
 }
 

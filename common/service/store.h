@@ -59,12 +59,12 @@ class store final : public replication::data_port {
     }
     ~partition() = default;
     // What is evicted before the peer heard of it is still news: older states there are void.
-    void dropped_unshared(std::string_view key, version changed) noexcept override {
-      tell(changed, key);
+    void dropped_unshared(std::string_view key, version stored, version touched) noexcept override {
+      tell(key, stored, touched);
     }
     // Journals news that nothing else here can tell of.
-    void tell(version changed, std::string_view key) {
-      journal.append(changed, key);
+    void tell(std::string_view key, version stored, version touched) {
+      journal.append(stored, key, touched);
       news_end = journal.end();
       if (journal.recording()) mutations.fetch_add(1);
     }
@@ -145,7 +145,7 @@ class store final : public replication::data_port {
     version issue() { return shard_.clock.issue(now_.wall, owner_.node_id()); }
     put_result finish_put(const hashed_key& k, const engine::item_meta& meta,
                           engine::store_status status);
-    void journal(const hashed_key& k, version v);
+    void journal(const hashed_key& k, version stored, version touched = {});
 
     store& owner_;
     partition& shard_;

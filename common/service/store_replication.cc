@@ -33,7 +33,7 @@ record record_of(const item_view& item) {
   return r;
 }
 
-record gone(std::string_view key, version stored, version touched = {}) {
+record gone(std::string_view key, version stored, version touched) {
   record r;
   r.kind = record_kind::gone;
   r.key = key;
@@ -112,7 +112,7 @@ version store::journal_version(std::size_t shard, replication::journal::position
   const std::lock_guard guard(partitions_[shard]->mutex);
   version found;
   partitions_[shard]->journal.read(at, [&](const replication::journal::entry& e) {
-    found = e.changed;
+    found = e.changed();
     return false;
   });
   return found;
@@ -122,8 +122,7 @@ replication::journal::position store::read_journal(std::size_t shard,
                                                    replication::journal::position from, instant now,
                                                    const replication::record_sink& sink) {
   struct named {
-    version changed;
-    std::string_view key;
+    replication::journal::entry entry;
     std::uint64_t hash;
   };
   std::array<named, look_ahead> ahead;
@@ -134,22 +133,23 @@ replication::journal::position store::read_journal(std::size_t shard,
     std::size_t count = 0;
     p.journal.read(from, [&](const replication::journal::entry& e) {
       if (count == ahead.size()) return false;
-      ahead[count++] = {e.changed, e.key, hash_key(e.key)};
+      ahead[count++] = {e, hash_key(e.key)};
       p.items.prefetch_index(ahead[count - 1].hash);
       return true;
     });
     if (count == 0) break;
     for (std::size_t i = 0; i < count; ++i) p.items.prefetch_item(ahead[i].hash);
     for (std::size_t i = 0; i < count && go_on; ++i, ++from) {
-      const named& e = ahead[i];
-      const auto item = p.items.find_any(e.hash, e.key);
-      const version held = item ? item->meta.changed() : e.changed;
+      const replication::journal::entry& e = ahead[i].entry;
+      const auto item = p.items.find_any(ahead[i].hash, e.key);
+      const version named = e.changed();
+      const version held = item ? item->meta.changed() : named;
       // A later entry, or the peer's own record, speaks for the key. If positions are promises,
       // what it will say is said here: the later entry may fall into a frame that is lost.
-      if (held != e.changed && (!exact_ || !sent_early_.insert(held.word()).second)) continue;
-      if (held == e.changed && exact_ && sent_early_.contains(held.word())) continue;
+      if (held != named && (!exact_ || !sent_early_.insert(held.word()).second)) continue;
+      if (held == named && exact_ && sent_early_.contains(held.word())) continue;
       if (!item)
-        go_on = sink(gone(e.key, held));
+        go_on = sink(gone(e.key, e.stored, e.touched));
       else if (item->meta.kind == item_kind::tombstone || p.items.visible(item->meta, now))
         go_on = sink(record_of(*item));
       else  // not worth its bytes, but what it replaced must go there
@@ -191,7 +191,7 @@ void store::confirm(std::size_t shard, replication::journal::position upto, bool
   if (!complete) return;
   version known = p.clock.last();
   p.journal.read(upto, [&](const replication::journal::entry& e) {
-    known = version(e.changed.word() - 1);
+    known = version(e.changed().word() - 1);
     return false;
   });
   p.confirmed = std::max(p.confirmed, known);
@@ -220,7 +220,7 @@ version store::look(std::string_view key, instant now, const replication::record
   const std::lock_guard guard(p.mutex);
   if (const auto item = p.items.find_any(k.hash, k.key)) {
     const bool seen = item->meta.kind == item_kind::tombstone || p.items.visible(item->meta, now);
-    sink(seen ? record_of(*item) : gone(item->key, item->meta.stored));
+    sink(seen ? record_of(*item) : gone(item->key, item->meta.stored, item->meta.touched));
   }
   return p.items.floor(k.hash);
 }
@@ -231,7 +231,7 @@ void store::journal_again(std::string_view key) {
   const std::lock_guard guard(p.mutex);
   const auto item = p.items.find_any(k.hash, k.key);
   if (!item) return;
-  p.journal.append(item->meta.changed(), k.key);
+  p.journal.append(item->meta.stored, k.key, item->meta.touched);
   mutations_.fetch_add(1);
 }
 
@@ -250,7 +250,7 @@ bool store::extend(std::string_view key, engine::large_value& value, instant now
 void store::answer_stale(partition& p, const hashed_key& k, version stored) {
   const version unshared = p.items.unshared_floor(k.hash);
   if (stored >= unshared) return;
-  p.tell(unshared, k.key);
+  p.tell(k.key, unshared, {});
 }
 
 version store::highest() const {
@@ -343,7 +343,7 @@ apply_status store::apply_to(partition& p, const hashed_key& k, const record& in
                                   ? p.items.store(k.hash, k.key, meta, incoming.large, now)
                                   : p.items.store(k.hash, k.key, meta, incoming.value, now);
   if (status == store_status::stored) return apply_status::applied;
-  p.items.drop(k.hash, k.key, meta.changed());
+  p.items.drop(k.hash, k.key, meta.stored);
   return apply_status::no_room;
 }
 

@@ -188,7 +188,7 @@ class engine_model {
     const bool squeezed = value ? options_.limits.evict && !options_.never_full : true;
     if (!flushed && !confirmed) {
       if (!expired && !squeezed) complain("lost", key);
-      if (shard_.floor(hash_key(key)) < meta.changed()) complain("lost without a floor", key);
+      if (shard_.floor(hash_key(key)) < meta.stored) complain("lost without a floor", key);
     }
     forget(key);
   }
@@ -299,7 +299,7 @@ class engine_model {
     const bool there = look(key);
     const version floor = choose_() % 2 ? next_version() : version{};
     if (shard_.drop(hash_key(key), key, floor) != there) complain("dropped or not", key);
-    const version least = there ? std::max(floor, held_.at(key).meta.changed()) : floor;
+    const version least = there ? std::max(floor, held_.at(key).meta.stored) : floor;
     if (shard_.floor(hash_key(key)) < least) complain("dropped without a floor", key);
     forget(key);
     if (look(key)) complain("dropped, but there", key);

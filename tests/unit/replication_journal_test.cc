@@ -43,10 +43,29 @@ TEST_CASE("entries come back in order with their versions, from any position") {
   REQUIRE(keys_from(j, 4001).front() == "key4000");
   std::vector<version> versions;
   j.read(3001, [&](const journal::entry& e) {
-    versions.push_back(e.changed);
+    versions.push_back(e.changed());
     return versions.size() < 2;
   });
   REQUIRE(versions == std::vector{version(3010), version(3011)});
+}
+
+TEST_CASE("an entry of a touch names both versions") {
+  journal j(1 << 20);
+  j.start();
+  j.append(version(5), "touched", version(9));
+  j.append(version(10), "stored");
+  std::vector<journal::entry> entries;
+  j.read(0, [&](const journal::entry& e) {
+    entries.push_back(e);
+    return true;
+  });
+  REQUIRE(entries.size() == 2);
+  REQUIRE(entries[0].stored == version(5));
+  REQUIRE(entries[0].touched == version(9));
+  REQUIRE(entries[0].changed() == version(9));
+  REQUIRE(entries[0].key == "touched");
+  REQUIRE(entries[1].changed() == version(10));
+  REQUIRE_FALSE(entries[1].touched);
 }
 
 TEST_CASE("a visitor that has had enough is asked again for the same entry") {

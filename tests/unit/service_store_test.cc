@@ -203,6 +203,27 @@ TEST_CASE("what is evicted before the peer heard of it voids the peer's older st
   REQUIRE(get(*b, "k", at(3)) == "(miss)");
 }
 
+TEST_CASE("a touch of what is lost then does not void a later store of the peer's") {
+  const auto a = make(1);
+  const auto b = make(2);
+  auto to_b = follow(*a);
+  auto to_a = follow(*b);
+  const hashed_key k("k");
+  const version old = put(*a, "k", "old", at(1));
+  ship(*a, *b, to_b, at(1));
+  put(*a, "k", "new", at(2));
+  REQUIRE(b->lock(k, at(3)).touch(k, unix_seconds(at(100).wall)));
+  record lost;
+  lost.kind = record_kind::gone;
+  lost.key = "k";
+  lost.meta.stored = version(old.word() + 8);
+  REQUIRE(b->apply(lost, at(3)) == apply_status::applied);
+  ship(*b, *a, to_a, at(5));
+  REQUIRE(get(*a, "k", at(5)) == "new");
+  ship(*a, *b, to_b, at(5));
+  REQUIRE(get(*b, "k", at(5)) == "new");
+}
+
 TEST_CASE("an eviction of what the peer has leaves the peer's copy alone") {
   const auto a = make(1, 1, 1 << 20);
   const auto b = make(2, 1, std::size_t{32} << 20);
