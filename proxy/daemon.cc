@@ -133,6 +133,16 @@ service::peer_requests::result daemon::execute(std::string_view request) {
   return peer_requests_.execute(request, now());
 }
 
+// A worker that gets to this has finished what it was at, and looks at the routes again for all
+// that comes.
+void daemon::fence(std::uint64_t id) {
+  const auto busy = std::make_shared<std::atomic<std::size_t>>(workers_.size());
+  for (const auto& each : workers_)
+    each->post([this, id, busy] {
+      if (busy->fetch_sub(1) == 1) link_->fenced(id);
+    });
+}
+
 // The workers call the link; they end first, whatever way this is reached.
 daemon::~daemon() {
   for (const auto& each : workers_) each->stop();

@@ -85,6 +85,7 @@ class daemon final : public service::server, private peer_link_owner {
   void routed(const replication::effect::routes& what) override {
     if (routes_) routes_->set(what);
   }
+  void fence(std::uint64_t id) override;
   service::peer_requests::result execute(std::string_view request) override;
 
   void command(std::uint64_t id, std::string text);

@@ -166,6 +166,10 @@ void peer_link::acknowledgement_late() {
   });
 }
 
+void peer_link::fenced(std::uint64_t id) {
+  asio::post(context_, [this, id] { step(event::fenced{id}); });
+}
+
 void peer_link::hook_done(std::uint64_t id, bool ok, std::string how) {
   asio::post(context_, [this, id, ok, said = std::move(how)] {
     step(event::hook_done{id, ok, said});
@@ -263,6 +267,10 @@ void peer_link::obey(const effect::replies& what) {
 
 void peer_link::obey(const effect::routes& what) {
   owner_.routed(what);
+}
+
+void peer_link::obey(const effect::fence& what) {
+  owner_.fence(what.id);
 }
 
 // The rest of the step comes first.

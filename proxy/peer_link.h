@@ -45,6 +45,8 @@ class peer_link_owner {
   virtual void drain(bool on) = 0;
   // effect::routes.
   virtual void routed(const replication::effect::routes& what) = 0;
+  // effect::fence; the link's fenced() is to be called once.
+  virtual void fence(std::uint64_t id) = 0;
   // effect::execute.
   virtual service::peer_requests::result execute(std::string_view request) = 0;
 
@@ -74,6 +76,8 @@ class peer_link final : private link_socket_owner {
   void mutated() noexcept {
     if (armed_.load(std::memory_order_relaxed) && armed_.exchange(false)) wake();
   }
+  // What owner.fence() asked for is done.
+  void fenced(std::uint64_t id);
   // How a program of owner.run_hook() ended.
   void hook_done(std::uint64_t id, bool ok, std::string how);
   // A line from an operator: owner.answered() will be called once with the id. Ids are never
@@ -103,6 +107,7 @@ class peer_link final : private link_socket_owner {
   void obey(const replication::effect::serve& what);
   void obey(const replication::effect::replies& what);
   void obey(const replication::effect::routes& what);
+  void obey(const replication::effect::fence& what);
   void obey(replication::effect::execute& what);
   void obey(replication::effect::forward_done& what);
   void obey(replication::effect::note& what);

@@ -70,10 +70,10 @@ std::vector<any_effect> node::core::step(const any_event& what, instant now) {
   upkeep();
   check_audit();
   check_replies();
+  check_handover();  // before what depends on the role: what was held goes out behind `take`
   check_routes();
   check_forwards();
   pump();
-  check_handover();
   check_split();
   check_orders();
   tell_role();

@@ -55,6 +55,7 @@ class node::core {
   void on(const event::hook_done& e);
   void on(const event::forward& e);
   void on(const event::executed& e);
+  void on(const event::fenced& e);
 
   void check_sessions();
   void check_dial();
@@ -132,6 +133,8 @@ class node::core {
     ready,      // slave: waits to be given the reign
     preparing,  // master: waits for the peer to be ready
     draining,   // master: waits for acknowledgements
+    fencing,    // master: waits until no client's change is being executed
+    closing,    // master: waits for the acknowledgements of the last of them
     given,      // once master: waits to hear that the peer reigns
   };
   enum class handover_goal : std::uint8_t { switchover, drain };
@@ -156,6 +159,10 @@ class node::core {
   void peer_is_ready(std::uint64_t term);
   void peer_has_taken();
   bool follows() const;
+  bool all_acknowledged() const;
+  void begin_fence();
+  bool fenced() const;
+  void give_reign();
   void check_handover();
   steady_time handover_deadline() const;
   void end_handover(bool done, const std::string& why);

@@ -96,6 +96,11 @@ struct executed {
   std::vector<mutation_mark> marks;
 };
 
+// An effect::fence is done.
+struct fenced {
+  std::uint64_t id;
+};
+
 // A line from an operator (commands.h). The id is the caller's, never reused; exactly one
 // effect::answer will carry it, in this step or a later one.
 struct command {
@@ -117,10 +122,11 @@ struct hook_done {
 
 }  // namespace event
 
-using any_event = std::variant<event::started, event::tick, event::dialed, event::dial_failed,
-                               event::accepted, event::received, event::sent, event::closed,
-                               event::mutated, event::listening, event::ack_late, event::forward,
-                               event::executed, event::command, event::rekeyed, event::hook_done>;
+using any_event =
+    std::variant<event::started, event::tick, event::dialed, event::dial_failed, event::accepted,
+                 event::received, event::sent, event::closed, event::mutated, event::listening,
+                 event::ack_late, event::forward, event::executed, event::fenced, event::command,
+                 event::rekeyed, event::hook_done>;
 
 namespace effect {
 
@@ -155,6 +161,12 @@ struct routes {
   write_place writes = write_place::here;
   bool reads_through = false;  // what would miss is asked of the peer
   friend bool operator==(const routes&, const routes&) = default;
+};
+
+// Tell by event::fenced when nothing of a client's is being executed any more that was looked at by
+// routes from before.
+struct fence {
+  std::uint64_t id;
 };
 
 // Execute a request of the peer's client and answer with event::executed.
@@ -206,7 +218,7 @@ struct drain {
 
 using any_effect =
     std::variant<effect::dial, effect::send, effect::close, effect::serve, effect::replies,
-                 effect::routes, effect::execute, effect::forward_done, effect::note,
+                 effect::routes, effect::fence, effect::execute, effect::forward_done, effect::note,
                  effect::answer, effect::run_hook, effect::close_clients, effect::drain>;
 
 }  // namespace tandem::replication

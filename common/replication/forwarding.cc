@@ -4,6 +4,8 @@
 // | role                       | writes: both | writes: master                                |
 // |----------------------------|--------------|-----------------------------------------------|
 // | MASTER                     | here         | here                                          |
+// | MASTER, giving its reign   | here         | held until the switchover is decided, then    |
+// | away (handover.h)          |              | here or at the peer                           |
 // | MASTER by taking over      | here         | here; with writes_on_partition: error refused |
 // |                            |              | until it meets a peer, or "alone on"          |
 // | SLAVE, SYNCING, INIT       | here         | at the peer                                   |
@@ -19,6 +21,7 @@ namespace tandem::replication {
 write_place node::core::place_of_writes() const {
   if (role_ == role_state::master) {
     const bool cut_off = took_over_ && !established_ && !alone_;
+    if (fenced()) return write_place::peer;
     const bool refuses = options_.writes == writes_mode::master && options_.writes_need_peer;
     return refuses && cut_off ? write_place::refuse : write_place::here;
   }
@@ -37,7 +40,7 @@ void node::core::check_routes() {
 }
 
 void node::core::on(const event::forward& e) {
-  if (role_ == role_state::master) {
+  if (role_ == role_state::master && !fenced()) {
     effects_.emplace_back(effect::forward_done{e.id, forward_outcome::elsewhere, {}});
     return;
   }
@@ -55,12 +58,12 @@ void node::core::check_forwards() {
   forward_requests::results done;
   requests_.expire(now_.steady, done);
   session* const s = established();
-  if (role_ == role_state::master)
-    requests_.give_back(done);
-  else if (s != nullptr)
+  if (role_ != role_state::master && s != nullptr)
     requests_.send(*s);
+  else if (role_ == role_state::master && !fenced())
+    requests_.give_back(done);
   for (auto& each : done) effects_.emplace_back(std::move(each));
-  if (s == nullptr) return;
+  if (s == nullptr || fenced()) return;
   while (auto request = answers_.next(s->unsent)) {
     if (role_ == role_state::master)
       effects_.emplace_back(effect::execute{s->id, request->first, std::move(request->second)});

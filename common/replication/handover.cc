@@ -120,13 +120,46 @@ void node::core::asked_to_hand_over() {
   begin_handover(handover_goal::switchover);
 }
 
-// What clients were answered up to now must be there before the peer reigns. Both nodes take writes
-// before and after, so none is held up.
+// What clients were answered up to now must be there before the peer reigns. With `writes: both`
+// both nodes take writes before and after, so none is held up.
 void node::core::peer_is_ready(std::uint64_t term) {
   if (!handover_ || handover_->at != stage::preparing || handover_->term != term) return;
   handover_->at = stage::draining;
   handover_->upto = sender_.journal_ends();
   pump_wanted_ = true;
+}
+
+bool node::core::all_acknowledged() const {
+  return sender_.peer_in_sync() && sender_.acknowledged_up_to(handover_->upto);
+}
+
+// With `writes: master` one node at a time decides. Clients' changes are held from here on until it
+// is known which one it is, and little is left to be acknowledged by then. They wait for half of
+// the time that a command may take; then the switchover is off, and they are executed here.
+void node::core::begin_fence() {
+  handover_->at = stage::fencing;
+  handover_->by = std::min<steady_time>(
+      handover_->by, now_.steady + std::chrono::microseconds(options_.ack_timeout) / 2);
+  check_routes();
+  effects_.emplace_back(effect::fence{handover_->term});
+}
+
+bool node::core::fenced() const {
+  return handover_ && (handover_->at == stage::fencing || handover_->at == stage::closing);
+}
+
+void node::core::on(const event::fenced& e) {
+  if (!handover_ || handover_->at != stage::fencing || handover_->term != e.id) return;
+  handover_->at = stage::closing;
+  handover_->upto = sender_.journal_ends();
+  pump_wanted_ = true;
+}
+
+void node::core::give_reign() {
+  handover_->at = stage::given;
+  own_reign_ = term_;
+  take_role(role_state::slave, term_, "handing over");
+  say(frame_type::handover, handover_step::take, handover_->term, {});
 }
 
 void node::core::peer_has_taken() {
@@ -139,13 +172,11 @@ void node::core::peer_has_taken() {
 
 void node::core::check_handover() {
   if (!handover_) return;
-  if (handover_->at == stage::draining && sender_.peer_in_sync() &&
-      sender_.acknowledged_up_to(handover_->upto)) {
-    handover_->at = stage::given;
-    own_reign_ = term_;
-    take_role(role_state::slave, term_, "handing over");
-    return say(frame_type::handover, handover_step::take, handover_->term, {});
+  if (handover_->at == stage::draining && all_acknowledged()) {
+    if (options_.writes == writes_mode::both) return give_reign();
+    begin_fence();
   }
+  if (handover_->at == stage::closing && all_acknowledged()) return give_reign();
   if (now_.steady < handover_deadline()) return;
   const std::string why = "it took too long";
   if (!follows()) say(frame_type::handover, handover_step::cancel, handover_->term, why);

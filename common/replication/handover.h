@@ -7,6 +7,11 @@
 //   master  take     -> slave    reign: the master is none from here on
 //   slave   taken    -> master   I do: the old master follows in the new term
 //
+// With `writes: master` one node at a time executes what clients change: before `take` the master
+// waits a second time, with its own clients' changes and those forwarded to it held back, until
+// nothing is being executed and the last of it is acknowledged. What was held goes to the peer
+// behind `take`, or is executed here if the switchover is off.
+//
 // Until `take` the master may cancel and the slave refuse, and all is as it was. A link that breaks
 // after `take` leaves the old master with its own old term, which it takes back if it cannot find
 // the new one: a term is only ever used by the node it was given to.

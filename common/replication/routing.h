@@ -21,7 +21,7 @@ enum class syncing_mode : std::uint8_t {
 // Where a command that changes something is executed.
 enum class write_place : std::uint8_t {
   here,
-  peer,
+  peer,    // at the master: the peer, or, if it does not become that after all, this node
   refuse,  // nowhere: the master is out of reach
 };
 

@@ -156,7 +156,7 @@ bool connection::watches() const noexcept {
 std::size_t connection::buffered_bytes() const noexcept {
   const state& s = *state_;
   return sizeof s + s.in.capacity() + s.out.buffered_bytes() + s.pending_words.capacity() +
-         (s.away ? s.away->bytes.capacity() : 0);
+         (s.away ? s.away->bytes.capacity() + s.away->line.capacity() : 0);
 }
 
 }  // namespace tandem::service

@@ -240,6 +240,11 @@ connection::state::progress connection::state::start_block(execution& with, cons
     in.consume(line_size + block_size(r));
     return progress::worked;
   }
+  if (routes != nullptr && routes->covers(r)) {
+    // Who executes it may have changed by the time it is there.
+    if (!large) return await_whole(line_size + block_size(r));
+    keep_line(line_size);
+  }
   remember(r);
   in.consume(line_size);
   if (!large) {
@@ -315,7 +320,12 @@ connection::state::progress connection::state::step_place(execution& with) {
 
 connection::state::progress connection::state::step_place_end(execution& with) {
   if (in.size() < reply::crlf.size()) return progress::waiting;
-  if (in.view().starts_with(reply::crlf))
+  const bool good = in.view().starts_with(reply::crlf);
+  if (good && routes != nullptr) {
+    if (const auto where = place_of(pending, with.now)) return place_elsewhere(*where, with.now);
+    if (away) away->by.reset();
+  }
+  if (good)
     store_block(with, pending, std::move(place));
   else
     with.answer(pending, reply::bad_data_chunk);

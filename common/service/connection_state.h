@@ -50,7 +50,7 @@ enum class stage : std::uint8_t {
   block,      // waits for a small data block to be there whole
   place,      // receives a large data block into its place
   place_end,  // waits for the CR LF behind it
-  gather,     // waits for a command that the peer will execute to be there whole
+  gather,     // waits for a command that the peer may have to execute to be there whole
   away,       // waits for the peer's answer
   login,      // waits for the client to say who it is (authentication.cc)
   swallow,    // throws a data block away, then answers
@@ -64,7 +64,9 @@ using replication::write_place;
 // The commands at the front of the input that the peer executes.
 struct forwarding {
   std::size_t size = 0;           // bytes of the input; they stay there until it has answered
+  std::string line;               // of the command whose block is received into its place
   unsigned replies = 0;           // what its clients wait for
+  bool placed = false;            // of stage away: that block is a part of the request
   bool taken = false;             // by to_forward()
   std::string bytes;              // the request
   std::optional<steady_time> by;  // when the first of them has been tried for long enough
@@ -103,8 +105,13 @@ struct connection::state {
   // --- commands that the peer executes (forwarding.cc)
   std::optional<write_place> place_of(const command& r, instant now);
   progress start_elsewhere(const command& r, std::size_t line_size, write_place where, instant now);
+  progress place_elsewhere(write_place where, instant now);
+  std::string_view refusal(write_place where, std::size_t whole, instant now) const;
+  progress await_whole(std::size_t whole);
+  void keep_line(std::size_t size);
   progress step_gather();
-  void send_away();
+  void gather_more(const command& first);
+  progress send_away(std::string bytes, instant now);
   void back(replication::forward_outcome outcome, std::string_view bytes, instant now);
   progress step_authentication();
   std::string_view check_token(std::string_view block);

@@ -2,7 +2,9 @@
 // together, and answered where their replies would stand. The input keeps them until then, so that
 // they can be looked at again if the roles change under way.
 #include <algorithm>
+#include <utility>
 
+#include "common/engine/large_value.h"
 #include "common/protocol/parser.h"
 #include "common/protocol/tokens.h"
 #include "common/service/connection_state.h"
@@ -54,17 +56,21 @@ std::optional<write_place> connection::state::place_of(const command& r, instant
   return std::nullopt;
 }
 
+// Why a command of `whole` bytes is not sent there; empty: it is.
+std::string_view connection::state::refusal(write_place where, std::size_t whole,
+                                            instant now) const {
+  if (whole > request_bytes_max) return reply::too_large_to_forward;
+  if (away->by && *away->by <= now.steady) return reply::no_answer;
+  return where == write_place::refuse ? reply::no_master : std::string_view();
+}
+
 connection::state::progress connection::state::start_elsewhere(const command& r,
                                                                std::size_t line_size,
                                                                write_place where, instant now) {
   if (!away) away = std::make_unique<forwarding>();
-  const bool late = away->by && *away->by <= now.steady;
   const std::size_t whole = whole_size(r, line_size);
-  if (where == write_place::refuse || late || whole > request_bytes_max) {
-    const std::string_view line = whole > request_bytes_max ? reply::too_large_to_forward
-                                  : late                    ? reply::no_answer
-                                                            : reply::no_master;
-    const std::string_view told = r.noreply ? std::string_view() : line;
+  if (const std::string_view why = refusal(where, whole, now); !why.empty()) {
+    const std::string_view told = r.noreply ? std::string_view() : why;
     away->by.reset();
     in.consume(line_size);
     if (r.has_block)
@@ -73,19 +79,65 @@ connection::state::progress connection::state::start_elsewhere(const command& r,
       out.append(told);
     return progress::worked;
   }
-  if (!away->by) away->by = now.steady + routes->timeout();
+  if (in.size() < whole) return await_whole(whole);
   away->size = whole;
   away->replies = r.noreply ? 0 : 1;
-  // A retrieval may have a long answer, and is alone.
-  pending.what = r.what;
-  at = stage::gather;
-  return step_gather();
+  gather_more(r);
+  return send_away(std::string(in.view().substr(0, away->size)), now);
 }
 
+// The block has been received into its place, and the CR LF behind it is all that is left of the
+// command in the input.
+connection::state::progress connection::state::place_elsewhere(write_place where, instant now) {
+  const std::size_t whole = away->line.size() + block_size(pending);
+  if (const std::string_view why = refusal(where, whole, now); !why.empty()) {
+    away->by.reset();
+    if (!pending.noreply) out.append(why);
+    place.reset();
+    in.consume(reply::crlf.size());
+    at = stage::line;
+    return progress::worked;
+  }
+  std::string bytes;
+  bytes.reserve(whole);
+  bytes.append(away->line);
+  for (std::size_t i = 0; i < place->size();) {
+    const std::string_view piece = engine::piece_of(place.get(), {}, i);
+    bytes.append(piece);
+    i += piece.size();
+  }
+  bytes.append(reply::crlf);
+  away->size = reply::crlf.size();
+  away->replies = pending.noreply ? 0 : 1;
+  away->placed = true;
+  return send_away(std::move(bytes), now);
+}
+
+connection::state::progress connection::state::await_whole(std::size_t whole) {
+  if (!away) away = std::make_unique<forwarding>();
+  away->size = whole;
+  at = stage::gather;
+  return progress::waiting;
+}
+
+void connection::state::keep_line(std::size_t size) {
+  if (!away) away = std::make_unique<forwarding>();
+  away->line = in.view().substr(0, size);
+}
+
+// It is looked at again: who executes it may have changed.
 connection::state::progress connection::state::step_gather() {
   if (in.size() < away->size) return progress::waiting;
-  unsigned count = 1;
-  while (!retrieves(pending.what) && count < together_max && away->size < together_bytes_max) {
+  at = stage::line;
+  return progress::worked;
+}
+
+// What stands behind a command that is sent on goes with it. A retrieval may have a long answer,
+// and is alone.
+void connection::state::gather_more(const command& first) {
+  verb last = first.what;
+  for (unsigned count = 1;
+       !retrieves(last) && count < together_max && away->size < together_bytes_max; ++count) {
     const std::string_view rest = in.view().substr(away->size);
     const std::size_t line = rest.find('\n') + 1;
     if (line == 0 || line > together_bytes_max) break;
@@ -96,9 +148,13 @@ connection::state::progress connection::state::step_gather() {
     if (whole > rest.size() || away->size + whole > request_bytes_max || !routes->covers(r)) break;
     away->size += whole;
     away->replies += r.noreply ? 0 : 1;
-    ++count;
+    last = r.what;
   }
-  away->bytes.assign(in.view().substr(0, away->size));
+}
+
+connection::state::progress connection::state::send_away(std::string bytes, instant now) {
+  if (!away->by) away->by = now.steady + routes->timeout();
+  away->bytes = std::move(bytes);
   away->taken = false;
   at = stage::away;
   return progress::waiting;
@@ -106,8 +162,9 @@ connection::state::progress connection::state::step_gather() {
 
 void connection::state::back(forward_outcome outcome, std::string_view bytes, instant now) {
   if (at != stage::away) return;
+  const bool placed = std::exchange(away->placed, false);
   away->bytes = {};
-  at = stage::line;
+  at = placed && outcome == forward_outcome::elsewhere ? stage::place_end : stage::line;
   finder.restart();
   if (outcome != forward_outcome::elsewhere) {
     if (outcome == forward_outcome::answered)
@@ -115,6 +172,7 @@ void connection::state::back(forward_outcome outcome, std::string_view bytes, in
     else
       for (unsigned i = 0; i < away->replies; ++i) out.append(reply::no_answer);
     in.consume(away->size);
+    if (placed) place.reset();
     away->by.reset();
   }
   run(now);

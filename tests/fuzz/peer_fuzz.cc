@@ -1,12 +1,15 @@
 // The peer link's bytes. Input: raw bytes for a fresh connection; and, behind a good handshake,
-// well-framed payloads of any type and content, so that the fuzzer need not find checksums. The
-// same frames go to a node with a secret, which must not believe any of them.
+// well-framed payloads of any type and content, so that the fuzzer need not find checksums. They go
+// to a node that follows, has commands with its master and expands what is compressed; to one that
+// leads, executes commands for the peer, and is told to compare data and to hand over again and
+// again; and to one with a secret, which must not believe any of them.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <string_view>
 
+#include "common/replication/compression.h"
 #include "common/replication/frame.h"
 #include "common/replication/hello.h"
 #include "common/replication/node.h"
@@ -24,21 +27,28 @@ instant at(std::int64_t micros) {
           steady_time(std::chrono::microseconds(micros))};
 }
 
-// Feeds one event; what the node wants to send stays bounded.
+// Feeds one event, and does what the node wants done about commands; what it wants to send stays
+// bounded.
 void step(node& n, const any_event& e, std::int64_t micros) {
   std::size_t bytes = 0;
-  for (const any_effect& effect : n.step(e, at(micros)))
-    if (const auto* send = std::get_if<effect::send>(&effect)) bytes += send->bytes.size();
+  for (const any_effect& effect : n.step(e, at(micros))) {
+    if (const auto* send = std::get_if<effect::send>(&effect))
+      bytes += send->bytes.size();
+    else if (const auto* fence = std::get_if<effect::fence>(&effect))
+      step(n, event::fenced{fence->id}, micros);
+    else if (const auto* execute = std::get_if<effect::execute>(&effect))
+      step(n, event::executed{execute->session, execute->id, execute->bytes, {}}, micros);
+  }
   if (bytes > effect_bytes_max) std::abort();
 }
 
-std::string handshake(std::uint64_t& sequence) {
+std::string handshake(std::uint64_t& sequence, bool in_charge) {
   hello h;
+  h.features = features_of_compression;
   h.stands.run_id = 77;
   h.stands.node_id = 5;
-  h.stands.in_charge = true;
-  h.stands.complete = true;
-  h.stands.term = 9;
+  h.stands.in_charge = h.stands.complete = in_charge;
+  h.stands.term = in_charge ? 9 : 0;
   h.clock = at(0).wall;
   h.cluster = "memtandem";
   std::string bytes;
@@ -85,10 +95,8 @@ void stand_at_the_door(std::string_view input) {
     std::abort();
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  std::string_view input(reinterpret_cast<const char*>(data), size);
+// A linked node hears the frames: a slave, or a master.
+void talk(std::string_view raw, std::string_view input, bool leads) {
   service::store_options so;
   so.memory_bytes = 1 << 20;
   so.item_size_max = 64 << 10;
@@ -96,27 +104,40 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   node_options no;
   no.run_id = 3;
   no.node_id = 2;
+  if (!leads) no.peer = "peer";
+  no.writes = writes_mode::master;
+  no.compression = compression::zstd;
   node n(no, store, 1);
   step(n, event::started{}, 0);
-
-  // The first byte halves the input: raw for one connection, frames for another.
-  const std::size_t raw =
-      input.empty() ? 0 : static_cast<unsigned char>(input[0]) * input.size() / 256;
   step(n, event::accepted{2, "raw"}, 0);
-  step(n, event::received{2, input.substr(0, raw)}, 0);
+  step(n, event::received{2, raw}, 0);
 
   std::uint64_t sequence = 0;
-  std::string bytes;
   step(n, event::accepted{4, "framed"}, 0);
-  step(n, event::received{4, handshake(sequence)}, 0);
-  input.remove_prefix(raw);
-  stand_at_the_door(input);
+  step(n, event::received{4, handshake(sequence, !leads)}, 0);
+  std::string bytes;
   std::int64_t micros = 0;
-  while (input.size() >= 3) {
+  for (std::uint64_t id = 1; input.size() >= 3; ++id) {
+    step(n, event::forward{id, "incr n 1\r\n"}, micros);
+    step(n, event::command{id, id % 2 == 0 ? "switchover" : "audit repair"}, micros);
     take_frame(input, sequence, bytes);
     step(n, event::received{4, bytes}, micros);
     step(n, event::tick{}, micros += 10'000);
   }
   if (store.used_bytes() > so.memory_bytes) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  std::string_view input(reinterpret_cast<const char*>(data), size);
+  if (input.empty()) return 0;
+  // The first byte halves the rest: raw for one connection, frames for another.
+  const auto share = static_cast<unsigned char>(input[0]);
+  input.remove_prefix(1);
+  const std::size_t raw = share * input.size() / 256;
+  const std::string_view frames = input.substr(raw);
+  stand_at_the_door(frames);
+  for (const bool leads : {false, true}) talk(input.substr(0, raw), frames, leads);
   return 0;
 }

@@ -19,7 +19,7 @@ class FaultProxy:
     Faults are attributes, changed at any time: `stalled` holds directions that are read no more
     (so that the sender's socket fills), `swallowed` directions that are read and thrown away,
     `flip_one` makes the next chunk carry one flipped bit, `bytes_per_read` slices the stream,
-    `cut_points` are counts of bytes passed backward at which the connection ends, and
+    `taps` (per direction) are called with all that passes, `cut_points` are counts of bytes passed backward at which the connection ends, and
     `bytes_per_second` (per direction, None: all there is) is the rate at which it is read.
     """
 
@@ -34,6 +34,7 @@ class FaultProxy:
         self.bytes_per_second = [None, None]
         self._read_again = [0.0, 0.0]  # no earlier, at a limited rate
         self.passed = [0, 0]
+        self.taps = [None, None]
         self._listener = socket.create_server((HOST, self.port))
         self._pairs = []
         self._closing = False
@@ -94,6 +95,8 @@ class FaultProxy:
                 damaged = bytearray(data)
                 damaged[random.randrange(len(damaged))] ^= 1 << random.randrange(8)
                 data = bytes(damaged)
+            if self.taps[direction]:
+                self.taps[direction](data)
             pair[1 - direction].sendall(data)
             self.passed[direction] += len(data)
             if self.cut_points and self.passed[BACKWARD] >= self.cut_points[0]:

@@ -246,8 +246,9 @@ class Switchover(PairTest):
         wait_in_sync(master, slave)
         self.assertEqual(master.role(), "MASTER")
         slave.kill_and_wait()
+        eventually(lambda: master.replication()["link"] == "down", 5, "it notices")
         with self.assertRaisesRegex(Refused, "drain force"):
-            eventually(lambda: control.run(master, "drain"), 5, "it notices")
+            control.run(master, "drain")
         control.run(master, "drain force")
 
 

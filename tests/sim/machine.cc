@@ -6,6 +6,7 @@
 namespace tandem::sim {
 
 using namespace replication;
+using namespace std::chrono_literals;
 
 namespace {
 constexpr micros start_of_time = 1'800'000'000LL * second;  // a day in 2027
@@ -58,6 +59,13 @@ void machine::start() {
   config_.node.peer = config_.peer ? "host" + std::to_string(*config_.peer) : "";
   if (world_.seed % 2 == 0) config_.node.known_secrets = {"the secret of the pair"};
   store_ = std::make_unique<service::store>(config_.store);
+  if (config_.node.ack != ack_mode::async) {
+    replies_ = std::make_unique<client_replies>(store_->shard_count(), config_.node.ack,
+                                                config_.node.ack_timeout);
+    store_->set_acks(replies_->gate());
+  } else if (config_.node.writes == writes_mode::master) {
+    store_->set_exact();
+  }
   node_ = std::make_unique<node>(config_.node, *store_, world_.random.next());
   role_ = role_state::init;
   term_ = 0;
@@ -81,7 +89,10 @@ void machine::crash(bool reset) {
   ++incarnation_;
   node_.reset();
   store_.reset();
+  replies_.reset();
+  looking_at_replies_ = false;
   serving_ = paused_ = false;
+  writes_here_ = true;
   tick_scheduled_ = false;
   ++tick_;
   doom_ = 0;
@@ -130,8 +141,29 @@ void machine::guarded(std::function<void()> work) {
 void machine::execute(const std::function<void(service::store&, instant)>& command) {
   if (!up() || paused_) return;
   command(*store_, now());
+  look_at_replies();
   count_down();
   if (up() && node_->waits_for_mutation()) step(event::mutated{});
+}
+
+void machine::reply(const service::ack_ticket& ticket, std::function<void()> promised) {
+  if (replies_) replies_->add(ticket, now(), std::move(promised));
+}
+
+// As a worker does: when something has changed, and now and then while any wait.
+void machine::look_at_replies() {
+  if (!replies_) return;
+  const std::uint64_t incarnation = incarnation_;
+  if (replies_->look(now())) step(event::ack_late{});
+  if (incarnation != incarnation_ || replies_->empty() || looking_at_replies_) return;
+  looking_at_replies_ = true;
+  world_.after(config_.node.ack_timeout / 10ms * milli, [this, incarnation] {
+    guarded([this, incarnation] {
+      if (incarnation != incarnation_) return;
+      looking_at_replies_ = false;
+      look_at_replies();
+    });
+  });
 }
 
 void machine::step(const any_event& e) {
@@ -141,6 +173,10 @@ void machine::step(const any_event& e) {
     obey(effect);
     count_down();
     if (incarnation != incarnation_) return;  // it crashed
+  }
+  if (replies_ && replies_->announce()) {
+    look_at_replies();
+    if (incarnation != incarnation_) return;
   }
   if (std::exchange(role_changed_, false)) {
     const node_status s = status();
@@ -192,6 +228,13 @@ void machine::obey(const any_effect& e) {
     world_.say(config_.name + ": " + note->text);
   } else if (const auto* answer = std::get_if<effect::answer>(&e)) {
     world_.say(config_.name + (answer->ok ? " answers OK" : " answers ERROR " + answer->text));
+  } else if (const auto* replies = std::get_if<effect::replies>(&e)) {
+    world_.say(config_.name + "'s replies: " + std::string(to_string(replies->rule)));
+    if (replies_) replies_->gate().set_rule(replies->rule);
+  } else if (const auto* routes = std::get_if<effect::routes>(&e)) {
+    writes_here_ = routes->writes == write_place::here;
+  } else if (const auto* fence = std::get_if<effect::fence>(&e)) {
+    raise_fence(fence->id);
   } else if (const auto* hook = std::get_if<effect::run_hook>(&e)) {
     run_hook(hook->id);
   }
@@ -204,6 +247,16 @@ void machine::run_hook(std::uint64_t id) {
   world_.after(world_.between(1 * milli, 300 * milli), [this, id, ok, incarnation] {
     guarded([this, id, ok, incarnation] {
       if (incarnation == incarnation_) step(event::hook_done{id, ok, ok ? "" : "exit status 1"});
+    });
+  });
+}
+
+// Workers may be busy for a while.
+void machine::raise_fence(std::uint64_t id) {
+  const std::uint64_t incarnation = incarnation_;
+  world_.after(world_.between(0, 10 * milli), [this, id, incarnation] {
+    guarded([this, id, incarnation] {
+      if (incarnation == incarnation_) step(event::fenced{id});
     });
   });
 }

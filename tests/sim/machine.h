@@ -13,6 +13,7 @@
 #include "common/replication/node.h"
 #include "common/service/store.h"
 #include "tests/sim/ack_withholder.h"
+#include "tests/sim/client_replies.h"
 #include "tests/sim/network.h"
 #include "tests/sim/world.h"
 
@@ -50,6 +51,10 @@ class machine final : public host {
   bool up() const noexcept { return node_ != nullptr; }
   bool paused() const noexcept { return paused_; }
   bool serving() const noexcept { return up() && !paused_ && serving_; }
+  // Clients' changes are executed, rather than refused or held back.
+  bool takes_changes() const noexcept {
+    return serving() && writes_here_ && !(replies_ && replies_->full());
+  }
   std::uint64_t incarnation() const noexcept { return incarnation_; }
   const machine_config& config() const noexcept { return config_; }
   machine_config& config() noexcept { return config_; }
@@ -61,6 +66,9 @@ class machine final : public host {
   instant now() const;
   // A client's work on the store; then the node is told.
   void execute(const std::function<void(service::store&, instant)>& command);
+  // Within it: the reply to what was journaled up to the ticket waits as replication.ack says.
+  // `promised` is called when its client may rely on both nodes' having it, or never.
+  void reply(const service::ack_ticket& ticket, std::function<void()> promised);
 
   // --- host ----------------------------------------------------------------------------------
   bool listening() const override { return up(); }
@@ -80,6 +88,8 @@ class machine final : public host {
   void obey(const replication::any_effect& e);
   void send(const socket& s, const std::string& bytes);
   void run_hook(std::uint64_t id);
+  void raise_fence(std::uint64_t id);
+  void look_at_replies();
   void count_down();
   void schedule_tick();
   micros local() const;
@@ -92,8 +102,11 @@ class machine final : public host {
 
   std::unique_ptr<service::store> store_;
   std::unique_ptr<replication::node> node_;
+  std::unique_ptr<client_replies> replies_;  // null: none wait
+  bool looking_at_replies_ = false;          // at a time that is set
   std::uint64_t incarnation_ = 0;
   bool serving_ = false;
+  bool writes_here_ = true;
   bool paused_ = false;
   std::deque<std::function<void()>> deferred_;
   std::uint64_t steps_ = 0;

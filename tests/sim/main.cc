@@ -32,8 +32,8 @@ using tandem::sim::run_scenario;
 constexpr std::uint64_t run_twice_every = 16;  // seeds; determinism is checked on these
 
 struct totals {
-  std::uint64_t seeds = 0, failed = 0, events = 0, writes = 0, faults = 0, overruns = 0,
-                resumes = 0, evictions = 0;
+  std::uint64_t seeds = 0, failed = 0, events = 0, writes = 0, promised = 0, faults = 0,
+                overruns = 0, resumes = 0, evictions = 0;
   tandem::sim::micros slowest_rest = 0;
 
   void add(const outcome& o) {
@@ -41,6 +41,7 @@ struct totals {
     failed += o.ok ? 0 : 1;
     events += o.events;
     writes += o.writes;
+    promised += o.promised;
     faults += o.faults;
     overruns += o.overruns;
     resumes += o.resumes;
@@ -115,12 +116,14 @@ totals run_all(const std::vector<std::uint64_t>& seeds, unsigned jobs, bool stop
 void print(const totals& sum, double seconds) {
   const auto n = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
   std::printf(
-      "%llu seeds, %llu failed: %llu events, %llu writes, %llu faults, %llu journal overruns, "
+      "%llu seeds, %llu failed: %llu events, %llu writes, %llu promised, %llu faults, %llu journal "
+      "overruns, "
       "%llu resumed sessions, %llu evictions; the slowest was at rest %.1f s after healing\n"
       "%.1f s, %.0f seeds/s\n",
-      n(sum.seeds), n(sum.failed), n(sum.events), n(sum.writes), n(sum.faults), n(sum.overruns),
-      n(sum.resumes), n(sum.evictions), static_cast<double>(sum.slowest_rest) / tandem::sim::second,
-      seconds, static_cast<double>(sum.seeds) / seconds);
+      n(sum.seeds), n(sum.failed), n(sum.events), n(sum.writes), n(sum.promised), n(sum.faults),
+      n(sum.overruns), n(sum.resumes), n(sum.evictions),
+      static_cast<double>(sum.slowest_rest) / tandem::sim::second, seconds,
+      static_cast<double>(sum.seeds) / seconds);
 }
 
 }  // namespace

@@ -135,6 +135,16 @@ std::string oracle::describe(machine& m, std::size_t key) {
          word(s.meta.touched) + " exptime " + std::to_string(s.meta.exptime);
 }
 
+void oracle::promised(machine& m, machine* peer, std::size_t key, const engine::item_meta& state) {
+  for (machine* const each : {&m, peer}) {
+    if (each == nullptr) continue;
+    known& k = seen(*each)[key];
+    if (std::pair(k.promised.stored, k.promised.touched) < std::pair(state.stored, state.touched))
+      k.promised = state;
+    look_at_key(*each, key, k);
+  }
+}
+
 // --- at any moment -------------------------------------------------------------------------------
 
 std::uint64_t oracle::dropped_at(machine& m) {
@@ -184,6 +194,12 @@ void oracle::look_at_key(machine& m, std::size_t key, known& k) {
                     describe(m, key));
   if (k.visible && !there && !may_have_gone(m, h, k.stored))
     throw violation("P7: a value vanished, stored " + word(k.stored) + ": " + describe(m, key));
+  known held;
+  if (there) held.learn(meta);
+  if (held.older_than(k.promised) && !may_have_gone(m, h, k.promised.stored))
+    throw violation("P3: " + m.config().name + " lacks a change that a client relies on, stored " +
+                    word(k.promised.stored) + " touched " + word(k.promised.touched) + ": " +
+                    describe(m, key));
   if (there) k.learn(meta);
   k.visible = visible;
 }

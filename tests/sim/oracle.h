@@ -40,10 +40,14 @@ class oracle {
   // What was written in any life that `other` knows of, `m` knows of from now on.
   void met(const machine& m, const machine& other);
 
+  // The reply to a change waited for the peer's confirmation: both nodes have this state of the
+  // key, or a newer one, and keep it. `peer`: null if it has died since.
+  void promised(machine& m, machine* peer, std::size_t key, const engine::item_meta& state);
+
   // --- at any moment -------------------------------------------------------------------------
-  // P2, P4, P5, P7, P8 on one machine: states only move forward, values are what was stored under
-  // their version, nothing vanishes without a reason, memory is within its limit, and clients are
-  // served in the right roles only.
+  // P2, P3 (what was promised), P4, P5, P7, P8 on one machine: states only move forward, values are
+  // what was stored under their version, nothing vanishes without a reason, memory is within its
+  // limit, and clients are served in the right roles only.
   void look(machine& m);
   // P6: two machines that run are not both master in one term.
   void look_at_roles(const machine& a, const machine& b) const;
@@ -71,6 +75,7 @@ class oracle {
   // The newest state seen on this incarnation: stored decides, then touched.
   struct known {
     version stored, touched;
+    engine::item_meta promised;  // a client relies on this state or a newer one
     bool visible = false;
     std::uint64_t verified = 0;  // the version whose value was read and found right
     // What had been evicted or refused at the other machines when a client last wrote here.

@@ -55,9 +55,26 @@ machine_config draw_machine(world& w, const plan& p, host_id id) {
   c.node.unsent_bytes = std::size_t{4096} << r.below(7);
   c.node.handover_timeout = milliseconds(w.between(100, 2000));
   c.node.hooks.pre_promote = r.chance(200);
+  c.node.ack = p.ack;
+  c.node.ack_timeout = p.ack_timeout;
+  if (p.writes_at_master) c.node.writes = replication::writes_mode::master;
+  if (r.chance(400))
+    c.node.compression =
+        r.chance(500) ? replication::compression::lz4 : replication::compression::zstd;
+  // Not so slow that it could not be done in time.
+  if (r.chance(200)) c.node.sync_rate = std::size_t{100'000} << r.below(6);
   c.clock_offset = w.between(-p.clock_apart, p.clock_apart);
   c.drift_per_million = static_cast<int>(w.between(-500, 500));
   return c;
+}
+
+void draw_modes(world& w, plan& p) {
+  using replication::ack_mode;
+  prng& r = w.random;
+  const auto roll = r.below(100);
+  p.ack = roll < 50 ? ack_mode::async : roll < 65 ? ack_mode::semisync : ack_mode::sync;
+  p.ack_timeout = milliseconds(w.between(100, 1500));
+  p.writes_at_master = r.chance(150);
 }
 
 guest draw_guest(prng& r) {
@@ -88,6 +105,7 @@ plan draw_plan(world& w) {
     if (r.chance(600)) p.faults.push_back(static_cast<fault_kind>(kind));
   if (p.faults.empty()) p.faults.push_back(fault_kind::partition);
   draw_network(w, p);
+  draw_modes(w, p);
   for (host_id id = 0; id < 3; ++id) p.machines[id] = draw_machine(w, p, id);
   if (p.third == guest::foreigner) p.machines[2].node.cluster = "another";
   return p;
@@ -97,7 +115,9 @@ std::string describe(const plan& p) {
   static constexpr const char* guests[] = {"none", "replacement", "foreigner", "stranger"};
   return "a run with third machine: " + std::string(guests[static_cast<int>(p.third)]) +
          (p.tight ? ", tight memory" : "") + (p.many_deletes ? ", many deletes" : "") +
-         (p.expiry ? ", expiry and flush" : "") + ", " + std::to_string(p.keys.size()) +
+         (p.expiry ? ", expiry and flush" : "") +
+         (p.writes_at_master ? ", writes at the master" : "") + ", ack " +
+         std::string(replication::to_string(p.ack)) + ", " + std::to_string(p.keys.size()) +
          " keys, clocks " + std::to_string(p.clock_apart / second) + " s off at most";
 }
 

@@ -1,10 +1,12 @@
 // What a run is made of, drawn from its seed before anything happens: who takes part, what clients
 // do, how the machines and the network are, and which faults there are. Every knob that makes a
-// rare state common is here: tiny journals, windows, frames and kernel buffers, memory for a part
-// of the values only, more tombstones than may be kept, acknowledgements held back.
+// rare state common is here: modes of replying and of writing, compression, slow scans, tiny
+// journals, windows, frames and kernel buffers, memory for a part of the values only, more
+// tombstones than may be kept, acknowledgements held back.
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -43,6 +45,9 @@ struct plan {
   bool tight = false;         // memory for a part of the values only
   bool expiry = false;        // clients use expiry times and flush_all
   bool many_deletes = false;  // more tombstones than memory may be used for
+  replication::ack_mode ack = replication::ack_mode::async;
+  std::chrono::milliseconds ack_timeout{1000};
+  bool writes_at_master = false;  // clients' changes are executed by a master only
   std::vector<std::string> keys;
   std::size_t value_max = 300;      // bytes, usually
   std::size_t large_value_max = 0;  // bytes, sometimes; 0: never

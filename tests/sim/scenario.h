@@ -21,6 +21,7 @@ struct outcome {
   std::uint64_t trace_hash = 0;
   std::uint64_t events = 0;
   std::uint64_t writes = 0;
+  std::uint64_t promised = 0;  // replies to them that waited until both nodes had them
   std::uint64_t faults = 0;
   std::uint64_t overruns = 0;  // of journals
   std::uint64_t evictions = 0;
@@ -51,6 +52,8 @@ class scenario {
   void swap(machine& m, std::size_t key, service::store& s, instant now);
   void put(machine& m, std::size_t key, service::store& s, instant now);
   std::uint32_t draw_exptime(instant now);
+  // The key's shard is locked and was just changed: its client gets its reply.
+  void reply(machine& m, std::size_t key, const service::store::locked& shard);
 
   // --- bad luck (scenario_faults.cc) ---------------------------------------------------------
   void fault();

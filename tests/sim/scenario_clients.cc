@@ -17,9 +17,9 @@ void scenario::client() {
   // The third machine has clients of its own.
   const bool guest_works = plan_.third != guest::none && r.chance(150);
   machine& m = guest_works ? *machines_[guest_id] : any();
-  if (m.serving()) {
+  if (m.takes_changes()) {
     const std::uint64_t commands = r.chance(burst_per_mille) ? burst_commands : 1 + r.below(3);
-    for (std::uint64_t i = 0; i < commands && m.serving(); ++i)
+    for (std::uint64_t i = 0; i < commands && m.takes_changes(); ++i)
       write(m, r.below(plan_.keys.size()));
   }
   world_.after(world_.between(1, 2 * plan_.client_gap), [this] { client(); });
@@ -43,6 +43,20 @@ void scenario::write(machine& m, std::size_t key) {
   });
 }
 
+// The promise is made when the reply goes out: to hold it, the peer of now must have been there all
+// the time. (One that has died since was the first of the two to be lost.)
+void scenario::reply(machine& m, std::size_t key, const service::store::locked& shard) {
+  const hashed_key k(plan_.keys[key]);
+  const auto item = shard.peek(k);
+  if (!item || !counts(m) || plan_.third == guest::stranger) return;
+  machine& peer = other_than(m);
+  m.reply(shard.ticket(), [this, &m, &peer, key, meta = item->meta, life = peer.incarnation()] {
+    ++outcome_.promised;
+    const bool there = peer.up() && peer.incarnation() == life;
+    oracle_.promised(m, there ? &peer : nullptr, key, meta);
+  });
+}
+
 std::uint32_t scenario::draw_exptime(instant now) {
   if (!plan_.expiry || !world_.random.chance(200)) return 0;
   return unix_seconds(now.wall) + static_cast<std::uint32_t>(world_.random.below(6));
@@ -50,7 +64,11 @@ std::uint32_t scenario::draw_exptime(instant now) {
 
 void scenario::remove(machine& m, std::size_t key, service::store& s, instant now) {
   const hashed_key k(plan_.keys[key]);
-  s.lock(k, now).remove(k);
+  {
+    auto locked = s.lock(k, now);
+    locked.remove(k);
+    reply(m, key, locked);
+  }
   if (counts(m)) oracle_.deleted(m, key);
   world_.say(m.config().name + " deletes " + plan_.keys[key]);
 }
@@ -58,7 +76,13 @@ void scenario::remove(machine& m, std::size_t key, service::store& s, instant no
 void scenario::touch(machine& m, std::size_t key, service::store& s, instant now) {
   const hashed_key k(plan_.keys[key]);
   const std::uint32_t exptime = draw_exptime(now);
-  if (s.lock(k, now).touch(k, exptime) && counts(m)) oracle_.touched(m, key, exptime);
+  bool found = false;
+  {
+    auto locked = s.lock(k, now);
+    found = locked.touch(k, exptime);
+    if (found) reply(m, key, locked);
+  }
+  if (found && counts(m)) oracle_.touched(m, key, exptime);
   world_.say(m.config().name + " touches " + plan_.keys[key]);
 }
 
@@ -80,6 +104,7 @@ void scenario::swap(machine& m, std::size_t key, service::store& s, instant now)
     while (value.size() < item->value_size()) value += item->piece_at(value.size());
     put = r.chance(500) ? locked.renew(k, exptime, marks, cas)
                         : locked.put(k, 7, exptime, value, marks, cas);
+    if (put.status == store_status::stored) reply(m, key, locked);
   }
   if (put.status == store_status::stored && counts(m))
     oracle_.stored(m, key, put.stored, value, exptime);
@@ -94,7 +119,12 @@ void scenario::put(machine& m, std::size_t key, service::store& s, instant now) 
                       std::to_string(world_.now()) + ":" + std::to_string(outcome_.writes) + ":";
   const bool large = plan_.large_value_max != 0 && r.chance(20);
   value.resize(value.size() + r.below(large ? plan_.large_value_max : plan_.value_max), 'v');
-  const auto put = s.lock(k, now).put(k, static_cast<std::uint32_t>(r.below(9)), exptime, value);
+  service::store::locked::put_result put;
+  {
+    auto locked = s.lock(k, now);
+    put = locked.put(k, static_cast<std::uint32_t>(r.below(9)), exptime, value);
+    if (put.status == store_status::stored) reply(m, key, locked);
+  }
   if (put.status == store_status::stored && counts(m))
     oracle_.stored(m, key, put.stored, value, exptime);
   world_.say(m.config().name + " sets " + plan_.keys[key]);

@@ -76,7 +76,8 @@ void scenario::break_machine(fault_kind kind, machine& m, micros how_long) {
       world_.after(how_long, [&m] { m.withhold_acks(false); });
       break;
     case fault_kind::operators: {
-      static constexpr const char* orders[] = {"switchover", "promote", "demote"};
+      static constexpr const char* orders[] = {"switchover", "promote",  "demote",
+                                               "switchover", "alone on", "alone off"};
       m.order(orders[r.below(std::size(orders))]);
       break;
     }
@@ -89,6 +90,7 @@ void scenario::crash(machine& m, bool reset) {
   if (!m.up()) return;
   machine& other = other_than(m);
   if (other.up()) oracle_.check_lag(m, other);
+  if (other.up() && counts(other)) oracle_.look(other);  // it has what clients were promised
   const auto s = m.status();
   outcome_.overruns += s.journal_overruns;
   outcome_.resumes += s.resumes_sent;

@@ -1,8 +1,11 @@
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
 #include "common/base/endian.h"
 #include "common/replication/frame.h"
+#include "common/replication/hello.h"
 #include "common/replication/record_codec.h"
 #include "tests/unit/catch.h"
 
@@ -176,4 +179,19 @@ TEST_CASE("the flush register survives the wire") {
   REQUIRE(decode_flush(encode(f)) == f);
   REQUIRE_FALSE(decode_flush(encode(f).substr(1)));
   REQUIRE_FALSE(decode_flush(encode({version(std::uint64_t{1} << 62), {}, 0})));
+}
+
+// Behind a byte of its own, frames as tests/fuzz/peer_fuzz.cc reads them: type less one, length.
+TEST_CASE("the fuzzer's corpus introduces itself as nodes do today") {
+  const std::string name = GENERATE(std::string("early"), std::string("proof"));
+  std::ifstream file(MEMTANDEM_SOURCE_DIR "/tests/fuzz/corpus/peer_fuzz/" + name, std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  REQUIRE(bytes.size() > 4);
+  REQUIRE(bytes[1] + 1 == static_cast<char>(frame_type::hello));
+  const auto size = load_le<std::uint16_t>(bytes.data() + 2);
+  const auto h = decode_hello(std::string_view(bytes).substr(4, size));
+  REQUIRE(h.has_value());
+  REQUIRE(encode(*h).size() == size);
+  REQUIRE(h->protocol_max == protocol_version);
+  REQUIRE(h->authenticates);
 }

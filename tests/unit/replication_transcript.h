@@ -20,6 +20,9 @@
 
 namespace tandem::replication::transcript {
 
+// An id and what the frame is (forwards.h).
+constexpr std::size_t forward_head_bytes = sizeof(std::uint64_t) + 1;
+
 inline node_options actor(bool hooks) {
   node_options o;
   o.run_id = 100;
@@ -160,6 +163,16 @@ class play {
     line(text);
   }
   void tell(const effect::close_clients&) { line("closes all clients"); }
+  void tell(const effect::routes& e) {
+    static constexpr const char* places[] = {"here", "at the master", "nowhere"};
+    line(std::string("executes changes ") + places[static_cast<std::size_t>(e.writes)]);
+  }
+  void tell(const effect::fence& e) { line("asks for a fence, " + std::to_string(e.id)); }
+  void tell(const effect::execute& e) { line("executes " + e.bytes); }
+  void tell(const effect::forward_done& e) {
+    static constexpr const char* outcomes[] = {"answered", "given back", "failed"};
+    line(std::string(outcomes[static_cast<std::size_t>(e.outcome)]) + " " + std::to_string(e.id));
+  }
   void tell(const effect::drain& e) { line(e.on ? "drains" : "drains no more"); }
   template <class Effect>
   void tell(const Effect&) {}  // of no interest to a role
@@ -174,6 +187,10 @@ class play {
       case frame_type::handover:
       case frame_type::handover_answer:
         return line("says " + text_of(*decode_handover(f.payload)));
+      case frame_type::forward:
+        return line("sends on " + std::string(f.payload.substr(forward_head_bytes)));
+      case frame_type::forwarded:
+        return line(std::string(f.payload[forward_head_bytes - 1] == 2 ? "declines" : "answers"));
       case frame_type::records:
       case frame_type::flush:
       case frame_type::large:

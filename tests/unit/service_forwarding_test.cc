@@ -127,6 +127,50 @@ TEST_CASE("what was not executed there is looked at again: here, if this node is
   REQUIRE(c.send("get n\r\n") == hit("n", "2") + "END\r\n");
 }
 
+TEST_CASE("who executes a command is decided when all of it is there") {
+  // In the buffer, and received into its place; cut within the block and before its end.
+  const std::size_t size = GENERATE(std::size_t{5}, std::size_t{300'000});
+  const std::size_t missing = GENERATE(std::size_t{1}, std::size_t{4});
+  const std::string value(size, 'v');
+  const std::string line = set("k", value, "append");
+  slave_client c;
+  c.route(write_place::here);
+  c.send(set("k", "0"));
+  c.master.send(set("k", "1"));
+  REQUIRE(c.send(line.substr(0, line.size() - missing), 10'000).empty());
+  SECTION("at the peer") {
+    c.route(write_place::peer);
+    REQUIRE(c.converse(line.substr(line.size() - missing) + "mn\r\n", 100) == "STORED\r\nMN\r\n");
+    REQUIRE(c.requests == 1);
+    REQUIRE(c.master.send("get k\r\n") == hit("k", "1" + value) + "END\r\n");
+    REQUIRE(c.send("get k\r\n") == hit("k", "0") + "END\r\n");
+  }
+  SECTION("here after all, with what the peer gives back") {
+    c.route(write_place::peer);
+    REQUIRE(c.send(line.substr(line.size() - missing) + "mn\r\n").empty());
+    REQUIRE(*c.connection.to_forward() == line);
+    c.route(write_place::here);
+    REQUIRE(c.answer(forward_outcome::elsewhere, "", noon) == "STORED\r\nMN\r\n");
+    REQUIRE(c.send("get k\r\n") == hit("k", "0" + value) + "END\r\n");
+  }
+  SECTION("nowhere, or nobody knows") {
+    const bool lost = GENERATE(false, true);
+    c.route(lost ? write_place::peer : write_place::refuse);
+    std::string got = c.send(line.substr(line.size() - missing) + "mn\r\n");
+    if (lost) {
+      REQUIRE(c.connection.to_forward() != nullptr);
+      got += c.answer(forward_outcome::failed, "", noon);
+    }
+    REQUIRE(got == (lost ? no_answer : "SERVER_ERROR the master is out of reach\r\n") + "MN\r\n");
+    REQUIRE(c.send("get k\r\n") == hit("k", "0") + "END\r\n");
+  }
+  SECTION("here, as when it began") {
+    REQUIRE(c.send(line.substr(line.size() - missing)) == "STORED\r\n");
+    REQUIRE(c.send("get k\r\n") == hit("k", "0" + value) + "END\r\n");
+  }
+  REQUIRE(c.send("mn\r\n") == "MN\r\n");
+}
+
 TEST_CASE("writes are refused where the master is out of reach, and too large ones always") {
   slave_client c({}, write_place::refuse);
   const std::string line = "SERVER_ERROR the master is out of reach\r\n";
