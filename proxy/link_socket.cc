@@ -45,13 +45,9 @@ void link_socket::wait(tcp_socket::wait_type what, void (link_socket::*next)()) 
 }
 
 bool link_socket::waits(io_status status, void (link_socket::*next)()) {
-  if (status == io_status::want_read)
-    wait(tcp_socket::wait_read, next);
-  else if (status == io_status::want_write)
-    wait(tcp_socket::wait_write, next);
-  else
-    return false;
-  return true;
+  const auto what = wait_of(status);
+  if (what) wait(*what, next);
+  return what.has_value();
 }
 
 void link_socket::shake_hands() {

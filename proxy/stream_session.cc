@@ -94,13 +94,9 @@ class stream_session final : public session {
   }
   // True if `status` is one to wait for, and `next` will go on.
   bool waits(io_status status, void (stream_session::*next)()) {
-    if (status == io_status::want_read)
-      wait(tcp_socket::wait_read, next);
-    else if (status == io_status::want_write)
-      wait(tcp_socket::wait_write, next);
-    else
-      return false;
-    return true;
+    const auto what = wait_of(status);
+    if (what) wait(*what, next);
+    return what.has_value();
   }
 
   void shake_hands() {

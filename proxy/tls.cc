@@ -178,6 +178,12 @@ std::chrono::seconds tls_context::since_loaded(steady_time now) const {
   return std::chrono::duration_cast<std::chrono::seconds>(now - loaded_);
 }
 
+std::optional<tcp_socket::wait_type> wait_of(io_status status) noexcept {
+  if (status == io_status::want_read) return tcp_socket::wait_read;
+  if (status == io_status::want_write) return tcp_socket::wait_write;
+  return std::nullopt;
+}
+
 io_status tls_stream::handshake() {
   ERR_clear_error();
   const int result = SSL_do_handshake(connection_.get());

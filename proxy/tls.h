@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@
 #include "common/base/time.h"
 #include "config/options.h"
 #include "config/text.h"
+#include "proxy/asio.h"
 
 namespace tandem::proxy {
 
@@ -63,6 +65,8 @@ class tls_context {
 
 // What a read or write came to.
 enum class io_status { done, want_read, want_write, ended, broken };
+// What to wait for on the socket before going on, if that is it.
+std::optional<tcp_socket::wait_type> wait_of(io_status status) noexcept;
 struct io_result {
   io_status status;
   std::size_t n = 0;  // bytes, when done

@@ -34,11 +34,11 @@ struct session_rules {
 
 class worker final : private service::ack_waker {
  public:
-  // Everything outlives the worker. `serving` is read by the sessions: false means that no request
-  // is executed any more, even if it has been received. Throws system_error.
+  // Sends a request to the master; `done` is called in any thread.
   using forwarder = std::function<void(
       std::string request, std::function<void(replication::forward_outcome, std::string)> done)>;
-  // `forward`: sends a request to the master; `done` is called in any thread.
+  // Everything outlives the worker. `serving` is read by the sessions: false means that no request
+  // is executed any more, even if it has been received. Throws system_error.
   worker(service::store& data, service::server& host, forwarder forward, connection_counts& counts,
          const std::atomic<bool>& serving, const session_rules& rules);
   ~worker();

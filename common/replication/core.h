@@ -107,6 +107,8 @@ class node::core {
   void back_off();
 
   // --- role (roles.cc) -------------------------------------------------------------------------
+  void note(effect::level severity, std::string text);
+  void serve(bool open);
   void take_role(role_state role, std::uint64_t term, const std::string& reason);
   void meet(const session& s, bool known, bool resume);
   void filled();
@@ -167,8 +169,6 @@ class node::core {
   steady_time handover_deadline() const;
   void end_handover(bool done, const std::string& why);
   void say(frame_type type, handover_step step, std::uint64_t term, std::string reason);
-  void serve(bool open);
-  void note(effect::level severity, std::string text);
 
   // --- operators' commands (commands.cc) -------------------------------------------------------
   struct order {

@@ -33,8 +33,7 @@ void say_in_parts(session& to, frame_type type, std::uint64_t id, std::string_vi
 
 }  // namespace
 
-// --- asking
-// ----------------------------------------------------------------------------------------
+// --- asking -------------------------------------------------------------------------------------
 
 bool forward_requests::add(std::uint64_t id, std::string bytes, steady_time deadline) {
   if (requests_.size() >= forwards_max || bytes_ + bytes.size() > forwards_bytes_max) return false;
@@ -94,8 +93,7 @@ std::optional<steady_time> forward_requests::deadline() const {
   return requests_.begin()->second.deadline;
 }
 
-// --- executing
-// -------------------------------------------------------------------------------------
+// --- executing ----------------------------------------------------------------------------------
 
 const char* forward_answers::take(std::string_view payload) {
   if (payload.size() < head_bytes) return "malformed forward frame";

@@ -1,5 +1,5 @@
 // One connection to a peer, from the first byte to the last: framing, handshake progress, and
-// whether the other side is alive. Owned and driven by node.cc.
+// whether the other side is alive. Owned and driven by core.cc.
 #pragma once
 
 #include <optional>
