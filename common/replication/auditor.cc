@@ -8,8 +8,10 @@ namespace tandem::replication {
 
 namespace {
 constexpr std::uint64_t items_per_bucket = 4096;
-constexpr unsigned split_bits = 4;           // of a bucket that has too many keys to tell
-constexpr std::uint32_t expiry_margin = 60;  // seconds: what expires sooner is left out
+constexpr unsigned split_bits = 4;  // of a bucket that has too many keys to tell
+// What expires before both nodes have walked is left out: so many seconds and how far their clocks
+// are apart. (A walk that takes longer finds it gone on one side, which is no difference.)
+constexpr std::uint32_t walk_seconds = 2;
 constexpr std::size_t deeper_max = std::size_t{1} << 20;  // buckets
 }  // namespace
 
@@ -120,11 +122,12 @@ bool auditor::answer_check(const audit_head& head, std::string_view body, instan
 
 // --- asked by us ---------------------------------------------------------------------------------
 
-bool auditor::start(bool repair, instant now, const speaker& say) {
+bool auditor::start(bool repair, std::chrono::seconds apart, instant now, const speaker& say) {
   if (running()) return false;
   repair_ = repair;
   report_ = {};
   began_ = now.steady;
+  apart_ = static_cast<std::uint32_t>(apart.count());
   deeper_.clear();
   next_bucket_ = 0;
   head_ = {};
@@ -146,11 +149,9 @@ void auditor::ask(audit_head head, std::string_view body, const speaker& say) {
 void auditor::ask_next(instant now, const speaker& say) {
   audit_head head;
   head.cutoff = head_.cutoff;
-  head.expiry_after = head_.expiry_after;
-  if (phase_ == phase::draining) {
+  head.expiry_after = unix_seconds(now.wall) + walk_seconds + apart_;
+  if (phase_ == phase::draining)
     bits_ = static_cast<unsigned>(std::bit_width(data_.items() / items_per_bucket));
-    head.expiry_after = unix_seconds(now.wall) + expiry_margin;
-  }
   if (!deeper_.empty()) {
     phase_ = phase::keys;
     head.kind = audit_kind::keys;

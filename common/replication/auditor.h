@@ -12,6 +12,7 @@
 // which the node goes on with everything else.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -48,8 +49,8 @@ class auditor {
 
   // The session is over, or a new one begins: what was under way is given up.
   void reset();
-  // Begins to compare; false: it is being done already.
-  bool start(bool repair, instant now, const speaker& say);
+  // Begins to compare; false: it is being done already. `apart`: the nodes' clocks.
+  bool start(bool repair, std::chrono::seconds apart, instant now, const speaker& say);
   bool running() const noexcept { return phase_ != phase::idle; }
   // A question or an answer of the peer's. Null, or why the session must end.
   [[nodiscard]] const char* take(const frame& f, instant now, const speaker& say);
@@ -114,6 +115,7 @@ class auditor {
   std::vector<std::string> asked_;  // keys of the check under way
   audit_report report_;
   steady_time began_{};
+  std::uint32_t apart_ = 0;  // seconds between the nodes' clocks
   bool reported_ = false;
 };
 

@@ -85,6 +85,7 @@ class node::core {
   void end_audit();
   bool on_audit(session& s, const frame& f);
   auditor::speaker to_peer();
+  std::chrono::seconds clocks_apart_by() const;
 
   // --- handshake (handshake.cc) ----------------------------------------------------------------
   hello introduce() const;

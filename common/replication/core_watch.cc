@@ -75,6 +75,13 @@ void node::core::check_clocks() {
 
 // --- audits --------------------------------------------------------------------------------------
 
+// Rounded up. Not measured yet: what it may be at the most.
+std::chrono::seconds node::core::clocks_apart_by() const {
+  const std::chrono::microseconds most = options_.clock_skew_max;
+  const auto apart = std::clamp(peer_clock_.offset().value_or(most), -most, most);
+  return std::chrono::ceil<std::chrono::seconds>(std::chrono::abs(apart));
+}
+
 auditor::speaker node::core::to_peer() {
   return [this](frame_type type, std::string_view payload) {
     if (session* const s = established()) s->say(type, payload);
@@ -94,7 +101,8 @@ void node::core::order_audit(const order& o) {
   if (repair && o.words[1] != "repair") return answer(o.id, false, "not an argument of audit");
   if (!established_ || !sender_.peer_in_sync())
     return answer(o.id, false, "there is no peer in sync to compare with");
-  if (!auditor_.start(repair, now_, to_peer())) return answer(o.id, false, "an audit is under way");
+  if (!auditor_.start(repair, clocks_apart_by(), now_, to_peer()))
+    return answer(o.id, false, "an audit is under way");
   audit_orders_.push_back(o.id);
   answer_later(o.id, audit_limit);
 }
@@ -112,7 +120,7 @@ void node::core::check_audit() {
     if (!next_audit_) next_audit_ = now_.steady + options_.audit_interval;
     if (now_.steady >= *next_audit_ && sender_.peer_in_sync()) {
       next_audit_.reset();
-      (void)auditor_.start(false, now_, to_peer());
+      (void)auditor_.start(false, clocks_apart_by(), now_, to_peer());
     }
   }
   if (auditor_.busy() || auditor_.draining()) auditor_.step(now_, to_peer());

@@ -158,6 +158,36 @@ class WritesMaster(PairTest):
             eventually(lambda: client.store("add", "lock:b", b"1") == "STORED", 5, "it is told")
             self.assertEqual(client.store("add", "lock:a", b"1"), "NOT_STORED")
 
+    def test_a_node_that_is_filled_serves_what_it_has(self):
+        master = configure(self.node("a"), "replication:\n  sync_rate: 16MiB\n").start()
+        count = 20_000
+        with master.client(timeout=20) as client:
+            for start in range(0, count, 1000):
+                for i in range(start, start + 1000):
+                    client.store_noreply("set", f"k{i}", b"v" * 1000)
+            self.assertEqual(client.set("last", b"1"), "STORED")
+        slave = configure(self.node("b"), "replication:\n  while_syncing: serve\n")
+        slave.start(peer=master, wait=False)
+        roles, misses = [], 0
+
+        with eventually(lambda: slave.client(timeout=20), 5, "clients are let in") as client:
+            while "SLAVE" not in roles:
+                roles.append(client.stats("replication")["role"])
+                keys = [f"k{i}" for i in range(0, count, count // 50)]
+                misses += len(keys) - len(client.gets(*keys))
+                # Neither what is newer here nor what is deleted here is undone by the copy.
+                self.assertEqual(client.set("k1", b"newer"), "STORED")
+                client.command("delete k2")
+                self.assertEqual(client.gets("k1", "k2")["k1"][1], b"newer")
+                self.assertIsNone(client.get("k2"))
+            self.assertEqual(len(client.gets(*keys)), len(keys))
+        self.assertEqual(roles[0], "SYNCING")
+        self.assertGreater(misses, 0)
+        wait_in_sync(master, slave)
+        with master.client() as client:
+            self.assertEqual(client.get("k1"), b"newer")
+            self.assertIsNone(client.get("k2"))
+
     def test_a_node_that_is_filled_reads_through(self):
         master = configure(self.node("a", memory_mib=256), "").start()
         count = 60_000

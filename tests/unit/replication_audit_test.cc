@@ -24,11 +24,13 @@ void meet(pair_of_nodes& p, int items, const std::string& value = "value") {
 }
 
 // Puts a state into one node behind the link's back.
-void plant(pair_of_nodes& p, int i, const std::string& k, const std::string& value, int seconds) {
+void plant(pair_of_nodes& p, int i, const std::string& k, const std::string& value, int seconds,
+           std::uint32_t exptime = 0) {
   record r;
   r.key = k;
   r.value = value;
   r.meta.stored = version(version::ticks_at(p.now().wall + std::chrono::seconds(seconds)), 5);
+  r.meta.exptime = exptime;
   REQUIRE(p.sides[i].data->apply(r, p.now()) == apply_status::applied);
 }
 
@@ -91,6 +93,22 @@ TEST_CASE("an audit counts the keys that differ, tells samples, and repairs by t
   }
   REQUIRE(audit(p, 0, false).differing == 0);
   REQUIRE(p.sides[0].data->digest(p.now()).digest == p.sides[1].data->digest(p.now()).digest);
+}
+
+TEST_CASE("what is about to expire is left out, by how far the clocks are apart") {
+  pair_of_nodes p;
+  p.clock_offset[1] = GENERATE(0, 20'000'000, -20'000'000);
+  const std::uint32_t apart = p.clock_offset[1] == 0 ? 0 : 20;
+  meet(p, 100);
+  const std::uint32_t second = unix_seconds(p.now().wall);
+  for (int i = 0; i < 100; ++i) {
+    const std::string name = "mortal" + std::to_string(i);
+    plant(p, i % 2, name, "x", -5, second + apart + 1);
+    plant(p, i % 2, "longer" + name, "x", -5, second + apart + 8);
+  }
+  const audit_report r = audit(p, 0, false);
+  REQUIRE(r.differing == 100);
+  for (const std::string& sample : r.samples) REQUIRE(sample.starts_with("longer"));
 }
 
 TEST_CASE("one version with two contents is a difference") {
