@@ -55,6 +55,7 @@ packages=(
   libmemcached-dev python3-pylibmc python3-memcache                   # clients to test with
   php-cli php-memcached php-memcache libcache-memcached-perl libcache-memcached-fast-perl
   iproute2 util-linux                                                 # faults to test with
+  chromium chromium-driver python3-selenium                           # the status page
   clang-format clang-tidy shellcheck systemd                          # to check
 )
 
