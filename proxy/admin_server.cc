@@ -239,6 +239,18 @@ void admin_server::answer(std::uint64_t id, bool ok, std::string text) {
   });
 }
 
+std::string admin_server::wrong_files() const {
+  std::string wrong;
+  if (options_.token_file) (void)read_token(*options_.token_file, wrong);
+  if (!wrong.empty() || !tls_) return wrong;
+  try {
+    const tls_context tried(tls_options_of(options_));
+  } catch (const start_error& error) {
+    return std::string("the admin port's ") + error.what();
+  }
+  return {};
+}
+
 std::string admin_server::reload() {
   std::string wrong;
   std::string fresh;

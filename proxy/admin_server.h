@@ -52,7 +52,9 @@ class admin_server final : private admin_connection_owner {
 
   // --- any thread ----------------------------------------------------------------------------
   void answer(std::uint64_t id, bool ok, std::string text);
-  // Reads token and certificate again. Empty, or what is wrong: then all is as before.
+  // What is wrong with the files of token and certificate now, or "".
+  std::string wrong_files() const;
+  // Reads them again. Empty, or what is wrong: then all is as before.
   std::string reload();
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <random>
 #include <string>
 #include <thread>
@@ -102,9 +103,10 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
       data_(store_options_of(options, journal_bytes_)),
       routes_(routes_of(options)),
       acks_(acks_of(options, data_.shard_count())),
-      hooks_(options.hooks, [this](std::uint64_t id, bool ok, std::string how) {
-        link_->hook_done(id, ok, std::move(how));
-      }) {
+      hooks_(options.hooks, [this](std::uint64_t id, bool ok,
+                                   std::string how) { link_->hook_done(id, ok, std::move(how)); }),
+      running_(options),
+      start_directory_(std::filesystem::current_path().string()) {
   data_.set_watchers(watchers());
   if (acks_) data_.set_acks(*acks_);
   if (routes_) data_.set_exact();
@@ -247,17 +249,6 @@ void daemon::wait_for_signal() {
     hang_up();
     wait_for_signal();
   });
-}
-
-// What may change under a running node: the log file, the users, the certificates, the secret.
-void daemon::hang_up() {
-  reopen_log();
-  spdlog::info("the log is open again");
-  if (users_) users_->reload();
-  if (tls_) refresh_certificates();
-  if (link_) link_->reload_keys();
-  if (const std::string wrong = desk_->reload(); !wrong.empty())
-    spdlog::error("{}; token and certificate stay as they were", wrong);
 }
 
 void daemon::keep_house() {

@@ -51,6 +51,10 @@ class daemon final : public service::server, private peer_link_owner {
   void run(const std::function<void()>& started);
   // What is the daemon's in the file system, to the user that it becomes. Throws start_error.
   void give_to(uid_t user, gid_t group) const;
+  // Reads the configuration again as the start did; throws config_error. Before run(); without it
+  // SIGHUP looks at the files that the configuration names only.
+  using rereader = std::function<config::options()>;
+  void set_reread(rereader how) { reread_ = std::move(how); }
   // After run(): see peer_link::looking_up.
   bool looking_up() const noexcept { return link_ && link_->looking_up(); }
 
@@ -98,6 +102,9 @@ class daemon final : public service::server, private peer_link_owner {
   void watch_signals();
   void wait_for_signal();
   void hang_up();
+  void reload();
+  std::vector<std::string> wrong_files() const;
+  void apply(const config::options& fresh);
   void keep_house();
   void report_status();
   void beat();
@@ -132,6 +139,11 @@ class daemon final : public service::server, private peer_link_owner {
   std::unique_ptr<peer_link> link_;  // null: replication is off
   hook_runner hooks_;
   loop_watch loops_;
+  rereader reread_;
+  config::options running_;            // options_, and what was changed since
+  const std::string start_directory_;  // what relative paths are relative to
+  mutable std::mutex pending_mutex_;
+  std::vector<std::string> pending_;  // keys that wait for a restart; under pending_mutex_
   unsigned house_rounds_ = 0;
   std::string said_status_;
   std::mutex flush_mutex_;

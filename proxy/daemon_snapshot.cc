@@ -49,6 +49,8 @@ admin::snapshot daemon::look() const {
   s.journal_bytes = journal_bytes_;
   s.promotions = desk_->events().promotions();
   s.sentence = status_sentence();
+  const std::lock_guard guard(pending_mutex_);
+  s.pending_restart = pending_;
   return s;
 }
 

@@ -100,6 +100,10 @@ void operator_desk::note(replication::effect::level severity, admin::event_kind 
   log_note(severity, std::string(text));
 }
 
+std::string operator_desk::wrong_files() const {
+  return server_ ? server_->wrong_files() : std::string();
+}
+
 std::string operator_desk::reload() {
   return server_ ? server_->reload() : std::string();
 }

@@ -53,7 +53,8 @@ class operator_desk {
   // Something that operators should know of.
   admin::event_log& events() noexcept { return events_; }
   void note(replication::effect::level severity, admin::event_kind kind, std::string_view text);
-  // Token and certificate anew. Empty, or what is wrong.
+  // Token and certificate anew. What is wrong with them now, or "": then reload() takes them.
+  std::string wrong_files() const;
   std::string reload();
 
  private:
