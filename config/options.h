@@ -153,6 +153,17 @@ struct control_options {
   friend bool operator==(const control_options&, const control_options&) = default;
 };
 
+// YAML `admin`: the HTTP port for operators and load balancers.
+struct admin_options {
+  std::uint16_t port = 0;                           // 1..65535; 0: none
+  std::vector<std::string> listen = {"127.0.0.1"};  // HOST[:PORT]
+  std::optional<std::string> token_file;            // whose first line lets commands in
+  std::optional<std::string> tls_certificate;       // PEM; with it the port speaks HTTPS only
+  std::optional<std::string> tls_key;               // PEM; unset: in tls_certificate
+  std::uint16_t agent_port = 0;                     // HAProxy's agent-check; 1..65535; 0: none
+  friend bool operator==(const admin_options&, const admin_options&) = default;
+};
+
 // YAML `hooks`: programs with their arguments; empty: none.
 struct hook_options {
   std::vector<std::string> pre_promote;
@@ -189,6 +200,7 @@ struct options {
   worker_options workers;
   replication_options replication;
   control_options control;
+  admin_options admin;
   hook_options hooks;
   log_options log;
   process_options process;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "common/base/check.h"
+#include "config/admin_keys.h"
 #include "config/binding.h"
 #include "config/client_keys.h"
 #include "config/hook_keys.h"
@@ -344,8 +345,9 @@ constexpr std::array<key, N + M> joined(const std::array<key, N>& first,
   return all;
 }
 
-constexpr std::array keys = joined(joined(joined(client_keys, node_keys), sync_keys),
-                                   joined(link_security_keys, joined(hook_keys, process_keys)));
+constexpr std::array keys =
+    joined(joined(joined(client_keys, node_keys), sync_keys),
+           joined(link_security_keys, joined(admin_keys, joined(hook_keys, process_keys))));
 
 constexpr std::array section_table = {
     section{"listen", "Where clients connect, and how long they may stay silent."},
@@ -357,6 +359,7 @@ constexpr std::array section_table = {
     section{"workers", "The threads that serve clients."},
     section{"replication", "The twin: the link to the other node."},
     section{"control", "How operators speak to the running node."},
+    section{"admin", "What operators, Prometheus and load balancers ask by HTTP."},
     section{"hooks", "Programs that are run when the role changes."},
     section{"log", "What is logged, and where to."},
     section{"process", "The process itself."},

@@ -217,6 +217,34 @@ void settings::check_link() {
   }
 }
 
+// The operators' port: not one of the others', and no token in the clear where others may listen.
+void settings::check_admin() {
+  const admin_options& a = opts_.admin;
+  if (a.tls_key && !a.tls_certificate && usable("admin.tls_certificate"))
+    fail_key("admin.tls_key", "has no effect without admin.tls_certificate");
+  if (a.port == 0) {
+    if (a.agent_port != 0 && a.listen.empty())
+      fail_key("admin.agent_port", "needs admin.listen, which says where");
+    return;
+  }
+  if (a.listen.empty()) fail_key("admin.port", "needs admin.listen, which says where");
+  const replication_options& r = opts_.replication;
+  const std::pair<std::string_view, std::uint16_t> others[] = {
+      {"listen.port", opts_.listen.tcp ? opts_.listen.port : std::uint16_t{0}},
+      {"replication.port", r.enabled ? r.listen_port.value_or(r.port) : std::uint16_t{0}},
+      {"admin.agent_port", a.agent_port}};
+  for (const auto& [path, port] : others)
+    if (port == a.port && usable("admin.port"))
+      fail_key("admin.port", "port " + std::to_string(port) + " is that of " + std::string(path));
+  for (const endpoint& where : resolved(a.listen, a.port))
+    if (a.token_file && !a.tls_certificate && !is_loopback(where.host)) {
+      warn(complaint(key_at("admin.token_file"), origin_of(key_at("admin.token_file")),
+                     "the token travels in the clear to '" + where.host +
+                         "': admin.tls_certificate encrypts it"));
+      break;
+    }
+}
+
 void settings::finish() {
   check_times();
   check_sizes();
@@ -224,6 +252,7 @@ void settings::finish() {
   check_clients();
   check_link();
   check_link_tls();
+  check_admin();
   if (errors_left_out_ > 0)
     errors_.push_back("and " + std::to_string(errors_left_out_) + " errors more");
   if (!errors_.empty()) throw config_error(std::move(errors_));

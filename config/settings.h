@@ -60,6 +60,7 @@ class settings {
   void check_clients();
   void check_link();
   void check_link_tls();
+  void check_admin();
   bool usable(std::string_view path) const;
   void fail_key(std::string_view path, const std::string& text);
   void fail_ports(std::string_view link_key, std::uint16_t port);

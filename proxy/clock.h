@@ -17,6 +17,11 @@ inline instant now() noexcept {
           duration_cast<microseconds>(std::chrono::steady_clock::now().time_since_epoch()))};
 }
 
+// For what takes less than a microsecond or a few.
+inline std::chrono::nanoseconds precise_now() noexcept {
+  return std::chrono::steady_clock::now().time_since_epoch();
+}
+
 // The same moment for a timer. libstdc++'s steady_clock counts CLOCK_MONOTONIC from its start.
 inline std::chrono::steady_clock::time_point timer_time(steady_time t) noexcept {
   return std::chrono::steady_clock::time_point(t.time_since_epoch());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <random>
 #include <string>
 #include <thread>
@@ -21,6 +22,8 @@ constexpr unsigned status_every_rounds = 10;  // of housekeeping
 // How long a stopping node gives its peer to take what it has not yet.
 constexpr milliseconds drain_timeout{1000};
 constexpr milliseconds drain_step{2};
+// Marks the ids of the control socket's commands `help`, whose answer is completed here.
+constexpr std::uint64_t help_ids = std::uint64_t{1} << 61;
 constexpr std::size_t journal_bytes_max = std::size_t{64} << 20;
 constexpr std::size_t journal_memory_part = 16;
 
@@ -100,9 +103,10 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
       data_(store_options_of(options, journal_bytes_)),
       routes_(routes_of(options)),
       acks_(acks_of(options, data_.shard_count())),
-      hooks_(options.hooks, [this](std::uint64_t id, bool ok, std::string how) {
-        link_->hook_done(id, ok, std::move(how));
-      }) {
+      hooks_(options.hooks, [this](std::uint64_t id, bool ok,
+                                   std::string how) { link_->hook_done(id, ok, std::move(how)); }),
+      running_(options),
+      start_directory_(std::filesystem::current_path().string()) {
   data_.set_watchers(watchers());
   if (acks_) data_.set_acks(*acks_);
   if (routes_) data_.set_exact();
@@ -121,6 +125,11 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
       std::make_unique<listener>(context_, options.listen, options.tls.enabled, workers_, counts_);
   if (!options.control.socket.empty())
     control_ = std::make_unique<control_port>(context_, options.control);
+  desk_ = std::make_unique<operator_desk>(
+      options.admin,
+      operator_desk::ties{
+          .look = [this] { return look(); },
+          .run = [this](std::uint64_t id, std::string text) { run_command(id, std::move(text)); }});
   if (!options.replication.enabled) return;
   const auto& own = options.replication.listen_addresses;
   peer_link_owner& self = *this;
@@ -145,6 +154,7 @@ void daemon::fence(std::uint64_t id) {
 
 // The workers call the link; they end first, whatever way this is reached.
 daemon::~daemon() {
+  if (desk_) desk_->stop();
   for (const auto& each : workers_) each->stop();
 }
 
@@ -162,6 +172,7 @@ void daemon::run(const std::function<void()>& started) {
   }
   if (control_)
     control_->start([this](std::uint64_t id, std::string text) { command(id, std::move(text)); });
+  desk_->start();
   keep_house();
   if (manager_.watchdog_period().count() > 0) beat();
   // Ready once the link has decided what this node is: a master's client port is open by then.
@@ -190,14 +201,24 @@ void daemon::give_to(uid_t user, gid_t group) const {
   if (control_) control_->give_to(user, group);
 }
 
-// An operator's, in the control thread.
+// An operator's, by the control socket; in the control thread.
 void daemon::command(std::uint64_t id, std::string text) {
+  if (auto said = desk_->answer(text)) return control_->answer(id, said->ok, std::move(said->text));
+  desk_->heard(text);
+  if (operator_desk::is_help(text)) id |= help_ids;
+  run_command(id, std::move(text));
+}
+
+// Any thread.
+void daemon::run_command(std::uint64_t id, std::string text) {
   if (link_) return link_->command(id, std::move(text));
-  control_->answer(id, false, "replication is off");
+  answered(id, false, "replication is off");
 }
 
 void daemon::answered(std::uint64_t id, bool ok, std::string text) {
-  control_->answer(id, ok, std::move(text));
+  if (operator_desk::is_own(id)) return desk_->answered(id, ok, std::move(text));
+  if ((id & help_ids) != 0) text += operator_desk::help();
+  control_->answer(id & ~help_ids, ok, std::move(text));
 }
 
 void daemon::run_hook(replication::effect::run_hook what) {
@@ -230,15 +251,6 @@ void daemon::wait_for_signal() {
   });
 }
 
-// What may change under a running node: the log file, the users, the certificates, the secret.
-void daemon::hang_up() {
-  reopen_log();
-  spdlog::info("the log is open again");
-  if (users_) users_->reload();
-  if (tls_) refresh_certificates();
-  if (link_) link_->reload_keys();
-}
-
 void daemon::keep_house() {
   data_.housekeep(now());
   if (manager_.wanted() && house_rounds_++ % status_every_rounds == 0) report_status();
@@ -269,6 +281,7 @@ void daemon::stop() {
   manager_.send("STOPPING=1\nSTATUS=stopping");
   serving_.store(false, std::memory_order_release);
   if (control_) control_->stop();
+  desk_->stop();
   listener_->stop();
   for (const auto& each : workers_) each->stop();
   if (!link_) return;

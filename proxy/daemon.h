@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/admin/snapshot.h"
 #include "common/service/peer_requests.h"
 #include "common/service/routes.h"
 #include "common/service/server.h"
@@ -30,6 +31,7 @@
 #include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/notify.h"
+#include "proxy/operator_desk.h"
 #include "proxy/peer_link.h"
 #include "proxy/tls.h"
 #include "proxy/user_file.h"
@@ -49,6 +51,10 @@ class daemon final : public service::server, private peer_link_owner {
   void run(const std::function<void()>& started);
   // What is the daemon's in the file system, to the user that it becomes. Throws start_error.
   void give_to(uid_t user, gid_t group) const;
+  // Reads the configuration again as the start did; throws config_error. Before run(); without it
+  // SIGHUP looks at the files that the configuration names only.
+  using rereader = std::function<config::options()>;
+  void set_reread(rereader how) { reread_ = std::move(how); }
   // After run(): see peer_link::looking_up.
   bool looking_up() const noexcept { return link_ && link_->looking_up(); }
 
@@ -80,6 +86,7 @@ class daemon final : public service::server, private peer_link_owner {
   void serve(bool open) override;
   void answered(std::uint64_t id, bool ok, std::string text) override;
   void run_hook(replication::effect::run_hook what) override;
+  void noted(replication::effect::level severity, const std::string& text) override;
   void close_clients() override;
   void drain(bool on) override;
   void routed(const replication::effect::routes& what) override {
@@ -88,10 +95,16 @@ class daemon final : public service::server, private peer_link_owner {
   void fence(std::uint64_t id) override;
   service::peer_requests::result execute(std::string_view request) override;
 
+  admin::snapshot look() const;
+  const char* link_security() const;
   void command(std::uint64_t id, std::string text);
+  void run_command(std::uint64_t id, std::string text);
   void watch_signals();
   void wait_for_signal();
   void hang_up();
+  void reload();
+  std::vector<std::string> wrong_files() const;
+  void apply(const config::options& fresh);
   void keep_house();
   void report_status();
   void beat();
@@ -122,9 +135,15 @@ class daemon final : public service::server, private peer_link_owner {
   std::vector<service::worker_statistics*> counters_;
   std::unique_ptr<listener> listener_;
   std::unique_ptr<control_port> control_;  // null: there is no control socket
-  std::unique_ptr<peer_link> link_;        // null: replication is off
+  std::unique_ptr<operator_desk> desk_;
+  std::unique_ptr<peer_link> link_;  // null: replication is off
   hook_runner hooks_;
   loop_watch loops_;
+  rereader reread_;
+  config::options running_;            // options_, and what was changed since
+  const std::string start_directory_;  // what relative paths are relative to
+  mutable std::mutex pending_mutex_;
+  std::vector<std::string> pending_;  // keys that wait for a restart; under pending_mutex_
   unsigned house_rounds_ = 0;
   std::string said_status_;
   std::mutex flush_mutex_;

@@ -72,13 +72,14 @@ void add_tls(const config::tls_options& tls, std::vector<stat_row>& rows) {
                {"ssl_min_version", versions[static_cast<std::size_t>(tls.min_version)]}});
 }
 
+}  // namespace
+
 // How the peer has to show who it is.
-const char* link_security(const config::replication_options& link) {
+const char* daemon::link_security() const {
+  const config::replication_options& link = options_.replication;
   if (link.secret_file) return link.tls_certificate ? "secret+tls" : "secret";
   return link.tls_certificate ? "tls" : "none";
 }
-
-}  // namespace
 
 service::process_facts daemon::facts() const {
   service::process_facts facts;
@@ -133,7 +134,7 @@ std::vector<stat_row> daemon::replication() const {
       {"repcached_qi_free",
        std::to_string(journal_entries - std::min(journal_entries, s.lag_records))},
       {"run_id", std::to_string(run_id_)},
-      {"link_security", link_security(options_.replication)},
+      {"link_security", link_security()},
   };
   for (auto& row : replication::status_rows(s)) rows.push_back(std::move(row));
   rows.emplace_back("ack", to_string(acks_ ? acks_->mode() : replication::ack_mode::async));

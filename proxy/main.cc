@@ -38,7 +38,7 @@ peer_trust trust_of(const config::command_line& line) {
                                                  : peer_trust::loopback;
 }
 
-int run(const config::command_line& line) {
+int run(const config::command_line& line, const daemon::rereader& reread) {
   const config::options& options = line.opts;
   const config::process_options& process = options.process;
   const identity who = find_identity(process.user);
@@ -57,6 +57,7 @@ int run(const config::command_line& line) {
   // What needs root comes before become(): low ports, the pid file's directory.
   const notifier manager(::getpid());
   daemon whole(options, trust_of(line), manager);
+  whole.set_reread(reread);
   whole.give_to(who.user, who.group);
   std::optional<pid_file> pid(std::in_place, process.pid_file);
   pid->give_to(who.user, who.group);
@@ -76,6 +77,19 @@ int run(const config::command_line& line) {
   return EX_OK;
 }
 
+// The arguments, for when the working directory may be another.
+std::vector<std::string> with_absolute_file(int argc, char** argv, const std::string& file) {
+  std::vector<std::string> all(argv, argv + argc);
+  if (file.empty()) return all;
+  const std::string whole = std::filesystem::absolute(file).string();
+  for (std::string& each : all) {
+    const std::size_t from = each.starts_with("--config=") ? each.find('=') + 1 : 0;
+    if (each.compare(from, std::string::npos, file) == 0)
+      each.replace(from, std::string::npos, whole);
+  }
+  return all;
+}
+
 int complain(const std::string& what) {
   std::fprintf(stderr, "memtandem: %s\n", what.c_str());
   return EX_OSERR;
@@ -87,7 +101,14 @@ int start(int argc, char** argv) {
     environment.emplace_back(*entry);
   try {
     const config::command_line line = config::parse_command_line(argc, argv, environment);
-    if (line.what == config::command_line::action::run) return run(line);
+    if (line.what == config::command_line::action::run)
+      return run(line, [arguments = with_absolute_file(argc, argv, line.config_file), environment] {
+        std::vector<const char*> pointers;
+        for (const std::string& each : arguments) pointers.push_back(each.c_str());
+        return config::parse_command_line(static_cast<int>(pointers.size()), pointers.data(),
+                                          environment)
+            .opts;
+      });
     for (const std::string& warning : line.warnings) std::fprintf(stderr, "%s\n", warning.c_str());
     std::fputs(line.text.c_str(), stdout);
     return std::fflush(stdout) == 0 ? EX_OK : complain("standard output cannot be written");

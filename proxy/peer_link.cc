@@ -307,6 +307,7 @@ void peer_link::obey(effect::note& what) {
     line.add("msg", what.text);
     watchers->publish(service::watch::replication, now().wall, line.view());
   }
+  owner_.noted(what.severity, what.text);
   log_note(what.severity, std::move(what.text));
 }
 

@@ -39,6 +39,8 @@ class peer_link_owner {
   virtual void serve(bool open) = 0;
   // effect::answer, to a command().
   virtual void answered(std::uint64_t id, bool ok, std::string text) = 0;
+  // effect::note.
+  virtual void noted(replication::effect::level severity, const std::string& text) = 0;
   // effect::run_hook; the link's hook_done() is to be called once.
   virtual void run_hook(replication::effect::run_hook what) = 0;
   virtual void close_clients() = 0;

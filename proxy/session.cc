@@ -191,7 +191,13 @@ void session::received(std::size_t n) {
   const instant at = now();
   heard_at(at.steady);
   const running_mark mark(this);
+  admin::latency_recorder& latencies = owner_.latencies();
+  if (latencies.due()) latencies.begin(this, owner_.statistics(), precise_now());
   connection_.received(n, at);
+}
+
+void session::replied() noexcept {
+  owner_.latencies().end(owner_.statistics(), precise_now());
 }
 
 void session::received_end() {
@@ -207,6 +213,7 @@ void session::execute_more() {
 
 void session::blocked() {
   if (now_in() == phase::writing) return;
+  if (owner_.latencies().measures(this)) owner_.latencies().drop();
   enter(phase::writing);
   blocked_since_ = now().steady;
   taken_since_ = 0;

@@ -95,6 +95,8 @@ class session : public std::enable_shared_from_this<session>, private service::w
   // Before the socket is closed.
   virtual void hang_up() {}
   void received(std::size_t n);
+  // The replies to what was received are sent, in the turn that is measured.
+  void replied() noexcept;
   void received_end();
   void execute_more();
   bool close_unless_serving();

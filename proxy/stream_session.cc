@@ -203,6 +203,8 @@ class stream_session final : public session {
       connection_.sent(result.n);
       taken(result.n);
     }
+    if (owner_.latencies().measures(this)) [[unlikely]]
+      replied();
     enter(connection_.watches()        ? phase::watching
           : connection_.inside_value() ? phase::receiving_value
                                        : phase::reading);

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/admin/latency.h"
 #include "common/service/connection.h"
 #include "common/service/server.h"
 #include "common/service/store.h"
@@ -59,6 +60,7 @@ class worker final : private service::ack_waker {
   void drain(bool on) noexcept { draining_.store(on, std::memory_order_relaxed); }
   void post(std::function<void()> call) { asio::post(context_, std::move(call)); }
   service::worker_statistics& statistics() noexcept { return statistics_; }
+  admin::latency_recorder& latencies() noexcept { return latencies_; }  // add_to: any thread
   // Sessions closed by their timeouts.
   service::counter& idle_kicks() noexcept { return idle_kicks_; }
   service::counter& write_kicks() noexcept { return write_kicks_; }
@@ -101,6 +103,7 @@ class worker final : private service::ack_waker {
   const session_rules rules_;
   const steady_time::duration sweep_interval_;
   service::worker_statistics statistics_;
+  admin::latency_recorder latencies_;
   // Sockets and timers are this thread's, calls come in by post(): only those need Asio's locks.
   asio::io_context context_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
   work_guard work_{context_.get_executor()};

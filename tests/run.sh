@@ -55,6 +55,7 @@ packages=(
   libmemcached-dev python3-pylibmc python3-memcache                   # clients to test with
   php-cli php-memcached php-memcache libcache-memcached-perl libcache-memcached-fast-perl
   iproute2 util-linux                                                 # faults to test with
+  chromium chromium-driver python3-selenium                           # the status page
   clang-format clang-tidy shellcheck systemd                          # to check
 )
 
@@ -201,7 +202,7 @@ main() {
   build asan all "${sanitized[@]}" -DMEMTANDEM_SANITIZE=address,undefined -DMEMTANDEM_SIM_SEEDS=60 \
     -DMEMTANDEM_FUZZ_SECONDS="$fuzz_seconds" -DMEMTANDEM_SOAK_ROUNDS=3
   run_tests asan
-  build tsan "memtandem tandem_unit tandem_load" "${sanitized[@]}" -DMEMTANDEM_SANITIZE=thread -DMEMTANDEM_SIM_SEEDS=10 \
+  build tsan "memtandem memtandemctl tandem_unit tandem_load" "${sanitized[@]}" -DMEMTANDEM_SANITIZE=thread -DMEMTANDEM_SIM_SEEDS=10 \
     -DMEMTANDEM_FUZZ_SECONDS=1 -DMEMTANDEM_SOAK_ROUNDS=3
   run_tests tsan --exclude-regex '^(fuzz|sim|interop.edge_cases)' # of one thread each
   finish

@@ -88,6 +88,7 @@ class server {
   // Shared by all connections.
   prefix_statistics& prefixes() noexcept { return prefixes_; }
   statistics_baseline& baseline() noexcept { return baseline_; }
+  const statistics_baseline& baseline() const noexcept { return baseline_; }
   watch_hub& watchers() noexcept { return watchers_; }
   crawler& crawls() noexcept { return crawls_; }
 

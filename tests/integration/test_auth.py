@@ -84,7 +84,7 @@ class Authentication(PairTest):
                 self.assertEqual(self.log_in(client, "new", "word"), "STORED")
             self.users("no colon\n")
             node.process.signal(signal.SIGHUP)
-            node.wait_log("line 1: not USER:PASSWORD; the users stay as they were")
+            node.wait_log("line 1: not USER:PASSWORD; all stays as it was")
             with node.client() as client:
                 self.assertEqual(self.log_in(client, "new", "word"), "STORED")
 

@@ -277,7 +277,7 @@ class Tls(PairTest):
                              "^Error loading the certificate chain: ")
             self.assertEqual(client.set("k", b"v"), "STORED")
         node.process.signal(signal.SIGHUP)
-        node.wait_log("TLS: Error loading .*the certificates stay as they were")
+        node.wait_log("TLS: Error loading .*all stays as it was")
         with self.client(node) as client:
             self.assertEqual(client.common_name(), "server")
 

@@ -43,15 +43,17 @@ TEST_CASE("a misspelled or misplaced key is named with the nearest one") {
        "f.yaml:2:3: unknown key 'peer' in 'listen' ('peer' belongs under 'replication')"},
       {"peer: b\n", "f.yaml:1:1: unknown section 'peer' ('peer' belongs under 'replication')"},
       {"port: 5\n",
-       "f.yaml:1:1: unknown section 'port' ('port' belongs under 'listen' or 'replication')"},
+       "f.yaml:1:1: unknown section 'port' ('port' belongs under 'listen', 'replication' or "
+       "'admin')"},
       {"log:\n  port: 5\n",
-       "f.yaml:2:3: unknown key 'port' in 'log' ('port' belongs under 'listen' or 'replication')"},
+       "f.yaml:2:3: unknown key 'port' in 'log' ('port' belongs under 'listen', 'replication' or "
+       "'admin')"},
       {"replication.peer: b\n",
        "f.yaml:1:1: unknown section 'replication.peer' (write 'peer' on a line of its own under "
        "'replication')"},
       {"zzzzzz: 1\n",
        "f.yaml:1:1: unknown section 'zzzzzz' (sections: listen, tls, auth, commands, cache, "
-       "workers, replication, control, hooks, log, process)"},
+       "workers, replication, control, admin, hooks, log, process)"},
       {"listen:\n  zzzzzzzz: 1\n",
        "f.yaml:2:3: unknown key 'zzzzzzzz' in 'listen' (keys: addresses, port, tcp, "
        "unix_socket, unix_mask, backlog, connections_max, reject_at_limit, idle_timeout, "
@@ -245,10 +247,10 @@ TEST_CASE("wrong nesting and duplicates are errors") {
        "below it, indented; found a list"},
       {"- listen\n",
        "f.yaml:1:1: the file must consist of sections (listen, tls, auth, commands, cache, "
-       "workers, replication, control, hooks, log, process), not of a list"},
+       "workers, replication, control, admin, hooks, log, process), not of a list"},
       {"just text\n",
        "f.yaml:1:1: the file must consist of sections (listen, tls, auth, commands, cache, "
-       "workers, replication, control, hooks, log, process), not of a single value"},
+       "workers, replication, control, admin, hooks, log, process), not of a single value"},
       {"listen:\n  port: 1\n  port: 2\n",
        "f.yaml:3:3: duplicate key 'port' in 'listen' (the first is on line 2)"},
       {"listen:\n  port: 1\nlog:\n  verbosity: 1\nlisten:\n  backlog: 2\n",
@@ -303,7 +305,7 @@ TEST_CASE("all errors of a file are reported at once") {
               "f.yaml:3:3: unknown key 'prot' in 'listen' (did you mean 'port'?)",
               "f.yaml:5:11: cache.memory: '64' needs a unit, such as 64MiB (allowed: 1MiB..16TiB)",
               "f.yaml:6:1: unknown section 'bogus' (sections: listen, tls, auth, commands, cache, "
-              "workers, replication, control, hooks, "
+              "workers, replication, control, admin, hooks, "
               "log, process)",
               "f.yaml:9:15: replication.dead_after (1s) must be longer than "
               "replication.heartbeat_interval (1m)"});

@@ -1,0 +1,2 @@
+// Boost.JSON itself, compiled here once: it is used without its shared library.
+#include <boost/json/src.hpp>

@@ -1,0 +1,118 @@
+#include "proxy/ctl/completion.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace tandem::ctl {
+
+namespace {
+
+struct command {
+  std::string path;         // "" for the program, "config check"
+  std::string description;  // on one line, without quotes
+  std::vector<std::string> words;
+};
+
+std::string plain(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(),
+      [](char c) { return c == '\'' || c == '"' || c == '`' || c == ':' || c == '\n'; }, ' ');
+  return text.substr(0, text.find_first_of(".;"));
+}
+
+void collect(const CLI::App& app, const std::string& path, std::vector<command>& to) {
+  command here{path, plain(app.get_description()), {}};
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) here.words.push_back("--" + name);
+  }
+  const auto children = app.get_subcommands([](const CLI::App*) { return true; });
+  for (const CLI::App* child : children) here.words.push_back(child->get_name());
+  to.push_back(std::move(here));
+  for (const CLI::App* child : children)
+    collect(*child, path.empty() ? child->get_name() : path + " " + child->get_name(), to);
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+std::string questions() {
+  return "live ready primary replica in-sync lag<2s";
+}
+
+// The words so far that are no options name the command; what may follow it is offered.
+std::string bash(const std::vector<command>& all) {
+  std::string text =
+      "# bash completion for memtandemctl\n"
+      "_memtandemctl() {\n"
+      "  local current=${COMP_WORDS[COMP_CWORD]} path= words= i\n"
+      "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
+      "    [[ ${COMP_WORDS[i]} == -* ]] || path+=\"${path:+ }${COMP_WORDS[i]}\"\n"
+      "  done\n"
+      "  case $path in\n";
+  for (const command& each : all) {
+    std::string words = joined(each.words);
+    if (each.path == "check") words += " " + questions();
+    if (each.path == "completion") words += " bash zsh fish";
+    text += "    '" + each.path + "') words='" + words + "' ;;\n";
+  }
+  return text +
+         "    *) COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
+         "  esac\n"
+         "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
+         "}\n"
+         "complete -F _memtandemctl memtandemctl\n";
+}
+
+std::string zsh(const std::vector<command>& all) {
+  std::string text =
+      "#compdef memtandemctl\n"
+      "_memtandemctl() {\n"
+      "  local path= i\n"
+      "  for ((i = 2; i < CURRENT; i++)); do\n"
+      "    [[ ${words[i]} == -* ]] || path+=\"${path:+ }${words[i]}\"\n"
+      "  done\n"
+      "  case $path in\n";
+  for (const command& each : all) {
+    std::string words = joined(each.words);
+    if (each.path == "check") words += " live ready primary replica in-sync 'lag<2s'";
+    if (each.path == "completion") words += " bash zsh fish";
+    text += "    '" + each.path + "') compadd -- " + words + " ;;\n";
+  }
+  return text + "    *) _files ;;\n  esac\n}\n_memtandemctl \"$@\"\n";
+}
+
+std::string fish(const std::vector<command>& all) {
+  std::string text = "# fish completion for memtandemctl\ncomplete -c memtandemctl -f\n";
+  for (const command& each : all) {
+    const std::size_t space = each.path.rfind(' ');
+    const std::string parent = space == std::string::npos ? "" : each.path.substr(0, space);
+    const std::string name = space == std::string::npos ? each.path : each.path.substr(space + 1);
+    const std::string within = "__fish_seen_subcommand_from ";
+    if (!name.empty())
+      text += "complete -c memtandemctl -n '" +
+              (parent.empty() ? "__fish_use_subcommand" : within + parent) + "' -a " + name +
+              " -d '" + each.description + "'\n";
+    for (const std::string& word : each.words)
+      if (word.starts_with("--"))
+        text += "complete -c memtandemctl " + (name.empty() ? "" : "-n '" + within + name + "' ") +
+                "-l " + word.substr(2) + "\n";
+  }
+  return text + "complete -c memtandemctl -n '__fish_seen_subcommand_from check' -a '" +
+         "live ready primary replica in-sync lag\\<2s'\n";
+}
+
+}  // namespace
+
+std::string completion_text(const CLI::App& program, std::string_view shell) {
+  std::vector<command> all;
+  collect(program, "", all);
+  if (shell == "bash") return bash(all);
+  if (shell == "zsh") return zsh(all);
+  if (shell == "fish") return fish(all);
+  return {};
+}
+
+}  // namespace tandem::ctl

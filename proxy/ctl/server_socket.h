@@ -1,0 +1,29 @@
+// A blocking connection to a node's client port. One thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace tandem::ctl {
+
+class server_socket {
+ public:
+  server_socket() = default;
+  ~server_socket();
+  server_socket(const server_socket&) = delete;
+  server_socket& operator=(const server_socket&) = delete;
+
+  // HOST:PORT, or a path of a UNIX socket. What went wrong, or "".
+  std::string connect(const std::string& server);
+  bool send(std::string_view bytes);
+  // The next line without its end; false when the connection is over.
+  bool line(std::string& to);
+  // The descriptor, which is the caller's from now on; -1 if there is none.
+  int release() noexcept;
+
+ private:
+  int socket_ = -1;
+  std::string input_;
+};
+
+}  // namespace tandem::ctl

@@ -1,0 +1,164 @@
+"""memtandemctl: what it shows and does, and what its exit status says."""
+
+import contextlib
+import json
+import subprocess
+
+import admin
+from harness import HOST, PairTest, binary, die_with_parent, eventually, main, wait_in_sync
+
+YES, NO, UNREACHABLE, USAGE = 0, 1, 2, 3
+
+
+def ctl(*arguments, node=None, seconds=60):
+    """(exit status, standard output, standard error)."""
+    socket = ["-s", str(node.control_path)] if node else []
+    done = subprocess.run([binary("TANDEM_CTL", "memtandemctl"), *socket, *map(str, arguments)],
+                          capture_output=True, text=True, timeout=seconds, check=False,
+                          preexec_fn=die_with_parent)
+    return done.returncode, done.stdout, done.stderr
+
+
+class Pair(PairTest):
+    def test_a_pair_is_shown_asked_and_steered(self):
+        master = admin.configure(self.node("a")).start()
+        slave = admin.configure(self.node("b")).start(peer=master)
+        wait_in_sync(master, slave)
+        code, text, _ = ctl("status", node=master)
+        self.assertEqual(code, YES)
+        self.assertIn("master, serving", text)
+        self.assertIn("the peer has everything", text)
+        code, text, _ = ctl("status", "--json", node=slave)
+        self.assertEqual((code, json.loads(text)["role"]), (YES, "slave"))
+        code, text, _ = ctl("status", "--watch", "--json", "-c", 2, "-n", 0.1, node=slave)
+        self.assertEqual((code, len(text.splitlines())), (YES, 2))
+        for question, at_master, at_slave in (("live", YES, YES), ("ready", YES, YES),
+                                              ("primary", YES, NO), ("replica", NO, YES),
+                                              ("in-sync", YES, YES), ("lag<2s", YES, YES)):
+            self.assertEqual([ctl("check", question, "-q", node=n)[:2] for n in (master, slave)],
+                             [(at_master, ""), (at_slave, "")], question)
+        self.assertEqual(ctl("check", "sense", node=master)[0], USAGE)
+
+        self.assertEqual(ctl("switchover", node=master), (YES, "done\n", ""))
+        eventually(lambda: ctl("check", "primary", node=slave)[0] == YES, 5, "places are changed")
+        self.assertEqual(ctl("demote", node=slave)[0], YES)
+        eventually(lambda: ctl("check", "primary", node=master)[0] == YES, 5, "and back")
+        self.assertEqual(ctl("drain", node=slave)[0], YES)
+        self.assertEqual(ctl("check", "ready", node=slave)[0], NO)
+        self.assertEqual(ctl("undrain", node=slave)[0], YES)
+        code, text, _ = ctl("sync", "-t", 20, node=master)
+        self.assertEqual(code, YES, text)
+        self.assertIn("both nodes have the same data", text)
+        self.assertEqual(ctl("audit", node=slave)[0], YES)
+        code, text, _ = ctl("events", "-n", 5, node=slave)
+        self.assertEqual((code, len(text.splitlines())), (YES, 5))
+        events = [json.loads(line) for line in ctl("events", "--json", node=slave)[1].splitlines()]
+        self.assertTrue(any(e["kind"] == "role" and "SLAVE -> MASTER" in e["text"] and e["reason"]
+                            for e in events), events)
+
+        # Without the other node: refused is no, gone is unreachable.
+        slave.kill_and_wait()
+        eventually(lambda: ctl("check", "in-sync", node=master)[0] == NO, 5, "the link is gone")
+        code, text, error = ctl("switchover", node=master)
+        self.assertEqual((code, text), (NO, ""))
+        self.assertTrue(error.startswith("memtandemctl: "), error)
+        self.assertEqual(ctl("sync", "-t", 1, node=master)[0], NO)
+        self.assertEqual(ctl("check", "live", node=slave)[0], UNREACHABLE)
+        self.assertEqual(ctl("status", node=slave)[0], UNREACHABLE)
+
+    def test_bench_verifies_and_top_and_tail_look_on(self):
+        node = admin.configure(self.node("a")).start()
+        server = f"{HOST}:{node.port}"
+        with subprocess.Popen([binary("TANDEM_CTL", "memtandemctl"), "tail", "--server", server,
+                               "-n", "1", "mutations"], stdout=subprocess.PIPE, text=True,
+                              preexec_fn=die_with_parent) as tail:
+            eventually(lambda: node.stats()["log_watchers"] == "1", 5, "it watches")
+            code, text, error = ctl("bench", "--server", server, "--fill", "--verify", "-k", 500,
+                                    "-c", 8, "-P", 3, "-t", 1, "--sizes", "1-2KiB", "-r", 0.8)
+            self.assertEqual(code, YES, text + error)
+            self.assertIn("hit ratio 100.0 %", text)
+            self.assertIn("type=item_store", tail.communicate(timeout=20)[0])
+        self.assertEqual(int(node.stats()["curr_items"]), 500)
+        # A value that is not the key's is found.
+        with node.client() as client:
+            client.set("bench:0", b"x")
+        code, text, _ = ctl("bench", "--server", server, "--verify", "-k", 1, "-c", 1, "-t", 0.1,
+                            "-r", 1)
+        self.assertEqual(code, NO, text)
+        self.assertNotIn(" 0 wrong values", text)
+        code, text, _ = ctl("top", "-c", 1, "-n", 0.1, node=node)
+        self.assertEqual(code, YES)
+        self.assertRegex(text, r"(?m)^get +\d")
+        node.kill_and_wait()
+        self.assertEqual(ctl("bench", "--server", server, "-t", 0.1)[0], UNREACHABLE)
+        self.assertEqual(ctl("tail", "--server", server)[0], UNREACHABLE)
+
+
+class Tools(PairTest):
+    def test_wrong_usage(self):
+        for arguments in ((), ("nonsense",), ("check",), ("status", "--nonsense"),
+                          ("pool", "-f", "nginx", "a=h"), ("pool", "-f", "mcrouter", "no-name"),
+                          ("pool", "-f", "mcrouter", "a=x", "a=y"), ("bench", "--sizes", "x"),
+                          ("bench", "-r", "2"), ("completion", "csh"), ("config",),
+                          ("alone", "maybe"), ("config", "check", "/nowhere.yaml")):
+            code, text, error = ctl(*arguments)
+            self.assertEqual((code, text), (USAGE, ""), arguments)
+            self.assertTrue(error, arguments)
+        self.assertEqual(ctl("--help")[0], YES)
+        self.assertEqual(ctl("--version")[0], YES)
+
+    def test_configurations_are_checked_printed_and_imported(self):
+        good = self.directory / "good.yaml"
+        good.write_text("cache:\n  memory: 128MiB\n")
+        self.assertEqual(ctl("config", "check", good)[0], YES)
+        self.assertIn("memory: 128MiB", ctl("config", "print", good)[1])
+        bad = self.directory / "bad.yaml"
+        bad.write_text("cache:\n  memry: 1\n")
+        code, _, error = ctl("config", "check", bad)
+        self.assertEqual(code, USAGE)
+        self.assertIn(f"{bad}:2:3: ", error)
+        debian = self.directory / "memcached.conf"
+        debian.write_text("# memcached default config file\n-d\nlogfile /var/log/memcached.log\n"
+                          "-m 200  # MB\n-p 11311\n-u memcache\n-l 127.0.0.1\n-l ::1\n")
+        code, text, _ = ctl("config", "import", debian)
+        self.assertEqual(code, YES)
+        imported = self.directory / "imported.yaml"
+        imported.write_text(text)
+        self.assertEqual(ctl("config", "check", imported)[0], YES)
+        for expected in ("memory: 200MiB", "port: 11311", 'addresses: ["127.0.0.1", "::1"]',
+                         'user: "memcache"', "daemonize: true"):
+            self.assertIn(expected, text)
+
+    def test_pools(self):
+        pairs = ("one=10.0.0.1,10.0.0.2:11311", "two=10.0.1.1")
+        pool = json.loads(ctl("pool", "-f", "mcrouter", *pairs)[1])
+        self.assertEqual(pool["pools"]["one-b"]["servers"], ["10.0.0.2:11311"])
+        self.assertEqual([child if isinstance(child, str) else child["children"]
+                          for child in pool["route"]["children"]],
+                         [["PoolRoute|one-a", "PoolRoute|one-b"], "PoolRoute|two"])
+        text = ctl("pool", "-f", "twemproxy", *pairs)[1]
+        self.assertIn("auto_eject_hosts: false", text)
+        self.assertIn("- 10.0.0.1:11211:1 one\n", text)
+        self.assertIn("route_failover", ctl("pool", "-f", "routelib", pairs[0])[1])
+        self.assertIn("--NUMBER-OF-REPLICAS=0", ctl("pool", "-f", "libmemcached", *pairs)[1])
+
+    def test_completions_are_scripts_of_their_shells(self):
+        code, text, _ = ctl("completion", "bash")
+        self.assertEqual(code, YES)
+        probe = ('\nCOMP_WORDS=(memtandemctl config "")\nCOMP_CWORD=2\n_memtandemctl\n'
+                 'printf "%s " "${COMPREPLY[@]}"\n')
+        done = subprocess.run(["bash", "-c", text + probe], capture_output=True, text=True,
+                              timeout=20, check=True)
+        self.assertLessEqual({"check", "print", "import"}, set(done.stdout.split()))
+        for shell in ("zsh", "fish"):
+            code, text, _ = ctl("completion", shell)
+            self.assertEqual(code, YES)
+            self.assertIn("switchover", text)
+            with contextlib.suppress(FileNotFoundError):
+                done = subprocess.run([shell, "-n"], input=text, capture_output=True, text=True,
+                                      timeout=20, check=False)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+
+if __name__ == "__main__":
+    main()
