@@ -56,6 +56,7 @@ packages=(
   php-cli php-memcached php-memcache libcache-memcached-perl libcache-memcached-fast-perl
   iproute2 util-linux                                                 # faults to test with
   chromium chromium-driver python3-selenium                           # the status page
+  prometheus haproxy keepalived python3-yaml                          # checkers of deploy/
   clang-format clang-tidy shellcheck systemd                          # to check
 )
 
