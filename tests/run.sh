@@ -57,6 +57,7 @@ packages=(
   iproute2 util-linux                                                 # faults to test with
   chromium chromium-driver python3-selenium                           # the status page
   prometheus haproxy keepalived python3-yaml                          # checkers of deploy/
+  debhelper scdoc man-db                                              # the package
   clang-format clang-tidy shellcheck systemd                          # to check
 )
 
