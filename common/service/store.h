@@ -69,6 +69,9 @@ class store final : public replication::data_port {
       if (journal.recording()) mutations.fetch_add(1);
     }
     void evicted(const engine::item_view& item, instant now) noexcept override;
+    // What exact positions need: whether read_journal has to give this state at an entry that names
+    // `named`. If it was given before its own entry has come, it is not given again.
+    bool speaks(version named, version held);
 
     const std::size_t index;
     mutable std::mutex mutex;
@@ -81,6 +84,9 @@ class store final : public replication::data_port {
     watch_hub* watchers = nullptr;                // the store's
     version confirmed;               // no state of this shard up to it is unknown to the peer
     std::size_t journal_charge = 0;  // of journal.bytes(), as the items' limit knows it
+    // Given early since somebody began to read; forgotten when the next call does not go on there.
+    std::unordered_set<std::uint64_t> given_early;
+    replication::journal::position read_upto = 0;
   };
 
  public:
@@ -285,8 +291,7 @@ class store final : public replication::data_port {
   std::vector<std::unique_ptr<partition>> partitions_;
   watch_hub* watchers_ = nullptr;
   bool exact_ = false;
-  std::unordered_set<std::uint64_t> sent_early_;  // versions, of one call of read_journal
-  ack_gate* acks_ = nullptr;                      // null: nobody waits for what the peer confirms
+  ack_gate* acks_ = nullptr;  // null: nobody waits for what the peer confirms
   std::atomic<unsigned> node_id_;
   std::atomic<unsigned> node_ids_used_{0};  // a bit for each
   mutable std::mutex flush_mutex_;          // taken before a shard's lock, never after

@@ -21,6 +21,9 @@ namespace {
 
 // Entries of a journal whose items are fetched into the processor's cache together.
 constexpr std::size_t look_ahead = 32;
+// States of a shard that are known to have been given before their entries were reached. Beyond,
+// they are given again.
+constexpr std::size_t given_early_max = 1024;
 
 record record_of(const item_view& item) {
   record r;
@@ -118,6 +121,16 @@ version store::journal_version(std::size_t shard, replication::journal::position
   return found;
 }
 
+// A later entry, or the peer's own record, speaks for a key whose state is another now. If
+// positions are promises, what it will say is said here: the later entry may fall into a frame that
+// is lost.
+bool store::partition::speaks(version named, version held) {
+  const bool given = given_early.erase(named.word()) != 0;
+  if (held == named) return !given;
+  if (given_early.size() >= given_early_max) given_early.clear();
+  return given_early.insert(held.word()).second;
+}
+
 replication::journal::position store::read_journal(std::size_t shard,
                                                    replication::journal::position from, instant now,
                                                    const replication::record_sink& sink) {
@@ -128,7 +141,7 @@ replication::journal::position store::read_journal(std::size_t shard,
   std::array<named, look_ahead> ahead;
   partition& p = *partitions_[shard];
   const std::lock_guard guard(p.mutex);
-  if (exact_) sent_early_.clear();
+  if (from != p.read_upto) p.given_early.clear();  // what was given is under way no more
   for (bool go_on = true; go_on;) {
     std::size_t count = 0;
     p.journal.read(from, [&](const replication::journal::entry& e) {
@@ -144,10 +157,7 @@ replication::journal::position store::read_journal(std::size_t shard,
       const auto item = p.items.find_any(ahead[i].hash, e.key);
       const version named = e.changed();
       const version held = item ? item->meta.changed() : named;
-      // A later entry, or the peer's own record, speaks for the key. If positions are promises,
-      // what it will say is said here: the later entry may fall into a frame that is lost.
-      if (held != named && (!exact_ || !sent_early_.insert(held.word()).second)) continue;
-      if (held == named && exact_ && sent_early_.contains(held.word())) continue;
+      if (exact_ ? !p.speaks(named, held) : held != named) continue;
       if (!item)
         go_on = sink(gone(e.key, e.stored, e.touched));
       else if (item->meta.kind == item_kind::tombstone || p.items.visible(item->meta, now))
@@ -156,6 +166,7 @@ replication::journal::position store::read_journal(std::size_t shard,
         go_on = sink(gone(e.key, item->meta.stored, item->meta.touched));
     }
   }
+  p.read_upto = from;
   return from;
 }
 

@@ -6,9 +6,7 @@ namespace tandem::sim {
 
 namespace {
 constexpr micros safety_phase = 15 * second;
-// A window of 1 KiB, 40 ms each way, and every change to be sent on its own (replication.ack) take
-// long to catch up.
-constexpr micros rest_limit = 300 * second;
+constexpr micros rest_limit = 180 * second;
 constexpr micros check_every = 250 * milli;
 constexpr micros longest_life = 6 * second;  // of a value with an expiry time
 }  // namespace

@@ -297,6 +297,42 @@ TEST_CASE("a CAS unique of the client's is seen by clients and orders nothing") 
   REQUIRE(shard.renew(k, 0, 0).status != engine::store_status::stored);
 }
 
+TEST_CASE("where positions are promises a key that changes often is given once, and early") {
+  const auto s = make(1, 1);
+  s->set_exact();
+  auto at_entry = follow(*s).front();
+  const auto begin = at_entry;
+  constexpr int keys = 5, changes = 200;
+  for (int i = 0; i < changes; ++i)
+    for (int k = 0; k < keys; ++k) put(*s, "key" + std::to_string(k), std::to_string(i), at(1));
+  // One at a time, as when every frame holds one.
+  std::vector<std::string> given;
+  const auto read_one = [&] {
+    at_entry = s->read_journal(0, at_entry, at(2), [&](const record& r) {
+      given.push_back(std::string(r.key) + "=" + std::string(r.value));
+      return false;
+    });
+  };
+  const std::vector<std::string> all{"key0=199", "key1=199", "key2=199", "key3=199", "key4=199"};
+  for (int k = 0; k < keys; ++k) read_one();
+  REQUIRE(given == all);
+  REQUIRE(at_entry == begin + keys);
+  // A change in the middle is given where the next entry of its key stands.
+  put(*s, "key3", "new", at(3));
+  read_one();
+  REQUIRE(given.back() == "key3=new");
+  REQUIRE(at_entry == begin + keys + 4);
+  read_one();
+  REQUIRE(given.size() == keys + 1);
+  REQUIRE(at_entry == s->journal_end(0));
+  // What was under way is lost.
+  at_entry = begin + 2;
+  given.clear();
+  for (int k = 0; k < keys; ++k) read_one();
+  REQUIRE(given ==
+          std::vector<std::string>{"key2=199", "key3=new", "key4=199", "key0=199", "key1=199"});
+}
+
 TEST_CASE("the digest tells equal contents from different ones, whatever the shard counts") {
   const auto a = make(1, 1);
   const auto b = make(2, 4);
