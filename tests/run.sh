@@ -12,6 +12,8 @@ usage: tests/run.sh [options]
   --soak [ROUNDS]      a long soak: ROUNDS (200) rounds of kill, stop and restart under load
   --sim-seeds N        seeds of the simulator in the plain build (2000)
   --fuzz-seconds N     seconds for each fuzzer (4)
+  --tools              also the tests that need a browser, Prometheus, HAProxy, keepalived or the
+                       package tools, which are installed; without, they run where those are there
   --bench              also the benchmarks: CPU time per set and per request against memcached
   --jobs N             processes at once (the number of cores)
   --build-root DIR     where build-release, build-asan and build-tsan lie (the checkout)
@@ -21,7 +23,7 @@ TXT
 }
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-quick=0 lint_only=0 bench=0 install=1
+quick=0 lint_only=0 bench=0 tools=0 install=1
 soak_rounds=10 sim_seeds=2000 fuzz_seconds=4
 jobs=$(nproc)
 build_root=$here
@@ -31,6 +33,7 @@ while [[ $# -gt 0 ]]; do
   case $1 in
     --quick) quick=1 ;;
     --lint) lint_only=1 ;;
+    --tools) tools=1 ;;
     --bench) bench=1 ;;
     --no-install) install=0 ;;
     --soak)
@@ -55,13 +58,17 @@ packages=(
   libmemcached-dev python3-pylibmc python3-memcache                   # clients to test with
   php-cli php-memcached php-memcache libcache-memcached-perl libcache-memcached-fast-perl
   iproute2 util-linux                                                 # faults to test with
-  chromium chromium-driver python3-selenium                           # the status page
-  prometheus haproxy keepalived python3-yaml                          # checkers of deploy/
-  debhelper scdoc man-db                                              # the package
   clang-format clang-tidy shellcheck systemd                          # to check
 )
 
 if [[ $bench -eq 1 ]]; then packages+=(libbenchmark-dev); fi
+if [[ $tools -eq 1 ]]; then
+  packages+=(
+    chromium chromium-driver python3-selenium   # the status page
+    prometheus haproxy keepalived python3-yaml  # checkers of deploy/
+    debhelper scdoc man-db                      # the package
+  )
+fi
 
 passed=0 failed=0 skipped=0
 failures=()
@@ -141,10 +148,13 @@ run_tests() {
 
 sources() { git -C "$here" ls-files --cached --others --exclude-standard -- "$@"; }
 
-# tidy FOLDER...: clang-tidy on the sources of these folders.
+# tidy FOLDER...: clang-tidy on the sources of these folders. The analyzer, which takes a large
+# part of its time, runs with --lint.
 tidy() {
+  local checks=()
+  [[ $lint_only -eq 1 ]] || checks=(--checks=-clang-analyzer-*)
   (cd "$here" && sources "${@/%//*.cc}" |
-    xargs -P "$jobs" -n 1 clang-tidy --quiet -p "$build_root/build-release" \
+    xargs -P "$jobs" -n 1 clang-tidy --quiet "${checks[@]}" -p "$build_root/build-release" \
       --extra-arg=-Wno-unknown-warning-option)
 }
 
