@@ -166,8 +166,11 @@ bool node::core::admit(session& s, hello theirs) {
   }
   if (outdated(s)) return false;  // never agreed to: the peer would take office on an old word
   // From our consent on it may reign in this term, whether or not we hear that it does.
-  if (leads(theirs.stands, s.mine.stands))
-    pledged_ = std::max(pledged_, term_after(theirs.stands, s.mine.stands));
+  const bool follows = leads(theirs.stands, s.mine.stands);
+  if (follows) pledged_ = std::max(pledged_, term_after(theirs.stands, s.mine.stands));
+  // Without ours it may go alone, in a term that need not be the verdict's: it may have agreed to
+  // others before. Of two who would take the same one the follower gives way.
+  if (follows || theirs.reign > s.mine.reign) pledged_ = std::max(pledged_, theirs.reign);
   s.theirs = std::move(theirs);
   if (!resolve_duplicates(s)) return false;
   resolve_node_ids(s);

@@ -2,6 +2,7 @@
 // established.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -117,6 +118,8 @@ class node::core {
   // Becomes master without a peer, unless a hook vetoes.
   void stand_alone(bool complete, const std::string& reason);
   void reign(bool complete, const std::string& reason);
+  // The term of a reign that would begin now.
+  std::uint64_t next_reign() const noexcept { return std::max(term_, pledged_) + 1; }
   void take_back();
   void check_promotion();
   void drop_promotion(const std::string& why);

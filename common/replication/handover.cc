@@ -17,7 +17,7 @@ std::string node::core::handover_obstacle() const {
 }
 
 void node::core::begin_handover(handover_goal goal) {
-  pledged_ = std::max(pledged_, term_) + 1;
+  pledged_ = next_reign();
   handover_ = handover{.at = stage::preparing,
                        .term = pledged_,
                        .by = now_.steady + options_.handover_timeout,
@@ -87,7 +87,7 @@ void node::core::asked_to_prepare(std::uint64_t term) {
   if (role_ != role_state::slave || !complete_) why = "the peer is not a slave in sync";
   if (draining_) why = "the peer is drained";
   if (handover_ && handover_->at != stage::asked) why = "a switchover is under way there";
-  if (term <= std::max(term_, pledged_)) why = "the term is not above those seen there";
+  if (term < next_reign()) why = "the term is not above those seen there";
   if (!why.empty())
     return say(frame_type::handover_answer, handover_step::refused, term, std::move(why));
   if (!handover_) handover_ = handover{};

@@ -21,6 +21,7 @@ standing node::core::stands() const {
 hello node::core::introduce() const {
   hello h;
   h.stands = stands();
+  h.reign = h.stands.in_charge ? term_ : next_reign();
   h.features = features_of_compression;
   h.known_run_id = peer_run_id_;
   h.resumes = sender_.resumable();

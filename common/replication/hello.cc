@@ -12,7 +12,7 @@ constexpr std::string_view magic = "MTANDEM1";
 constexpr std::size_t cluster_max = 64;
 
 // Layout after the magic; all little-endian.
-constexpr std::size_t fixed_bytes = 8 + 2 + 2 + 4 + 4 + 1 + 1 + 2 + 8 + 8 + 8 + 8 + 8;
+constexpr std::size_t fixed_bytes = 8 + 2 + 2 + 4 + 4 + 1 + 1 + 2 + 8 + 8 + 8 + 8 + 8 + 8;
 
 enum : std::uint8_t {
   in_charge = 1,
@@ -56,6 +56,7 @@ std::string encode(const hello& h) {
   put(out, h.known_run_id);
   put(out, static_cast<std::int64_t>(h.clock.time_since_epoch().count()));
   put(out, h.highest.word());
+  put(out, h.reign);
   out += h.cluster;
   return out;
 }
@@ -82,8 +83,10 @@ std::optional<hello> decode_hello(std::string_view payload) {
   h.known_run_id = take<std::uint64_t>(payload);
   h.clock = wall_time(wall_time::duration(take<std::int64_t>(payload)));
   h.highest = version(take<std::uint64_t>(payload));
+  h.reign = take<std::uint64_t>(payload);
   if (cluster_size > cluster_max || payload.size() < cluster_size || h.stands.node_id > 7 ||
-      h.stands.run_id == 0 || h.stands.term >> 62 != 0 || !h.highest.plausible())
+      h.stands.run_id == 0 || h.stands.term >> 62 != 0 || h.reign >> 62 != 0 ||
+      !h.highest.plausible())
     return std::nullopt;
   h.cluster = payload.substr(0, cluster_size);
   return h;

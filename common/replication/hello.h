@@ -23,6 +23,8 @@ struct hello {
   std::uint32_t features = 0;           // offered: what it can expand (compression.h)
   std::uint32_t features_required = 0;  // a peer that lacks one must refuse
   standing stands;                      // node id, run id, term, in charge, data
+  // In charge: its term. Else the one in which it would reign if it went alone now.
+  std::uint64_t reign = 0;
   // The run id of the process that the sender was last linked with; 0: none. It knows what that
   // has.
   std::uint64_t known_run_id = 0;

@@ -46,7 +46,7 @@ void node::core::stand_alone(bool complete, const std::string& reason) {
   std::vector<std::uint64_t> orders;
   if (promotion_) orders = std::move(promotion_->orders);
   promotion_.reset();
-  const std::uint64_t id = run_hook(hook::pre_promote, std::max(term_, pledged_) + 1, reason);
+  const std::uint64_t id = run_hook(hook::pre_promote, next_reign(), reason);
   if (id == 0) return reign(complete, reason);
   promotion_ = promotion{
       .complete = complete, .reason = reason, .hook = id, .again = {}, .orders = std::move(orders)};
@@ -55,7 +55,7 @@ void node::core::stand_alone(bool complete, const std::string& reason) {
 void node::core::reign(bool complete, const std::string& reason) {
   complete_ = complete;
   own_reign_.reset();
-  take_role(role_state::master, std::max(term_, pledged_) + 1, reason);
+  take_role(role_state::master, next_reign(), reason);
   note(effect::level::info, "replication: listen (term " + std::to_string(term_) + ")");
   serve(true);
   if (!promotion_) return;

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/replication/frame.h"
+#include "common/replication/hello.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/node_pair.h"
 
@@ -174,6 +176,25 @@ TEST_CASE("a node whose peer is not there serves alone after the join timeout") 
   p.pass(milliseconds(300));
   REQUIRE(p.sides[1].serving);
   REQUIRE(p.role(1) == role_state::master);
+}
+
+TEST_CASE("a newcomer that heard a slave, and no more, does not reign in the slave's next term") {
+  pair_of_nodes p;
+  p.start(1, true, 1);
+  const session_id call = 1000;
+  hello slave;
+  slave.stands = {.complete = true, .has_data = true, .term = 1, .node_id = 3, .run_id = 77};
+  slave.reign = 5;  // it has agreed to others meanwhile
+  slave.clock = p.now().wall;
+  slave.cluster = node_options{}.cluster;
+  std::string said;
+  append_frame(said, frame_type::hello, 0, encode(slave));
+  p.step(1, event::accepted{call, "10.0.0.3:1"});
+  p.step(1, event::received{call, said});
+  p.step(1, event::closed{call, "things changed during the handshake"});
+  p.pass(milliseconds(3200));
+  REQUIRE(p.role(1) == role_state::master);
+  REQUIRE(p.sides[1].core->status(p.now()).term == 6);
 }
 
 TEST_CASE("an empty node that names a full one is filled, and the other way round") {

@@ -80,6 +80,8 @@ hello a_hello() {
   h.resumes = true;
   h.node_id_fixed = true;
   h.clock = wall_time(std::chrono::seconds(1'800'000'000));
+  h.highest = version(4711);
+  h.reign = 8;
   h.cluster = "prod";
   return h;
 }
@@ -101,6 +103,8 @@ TEST_CASE("a hello survives the wire; anything else is not one") {
   REQUIRE(back->resumes);
   REQUIRE(back->node_id_fixed);
   REQUIRE(back->clock == h.clock);
+  REQUIRE(back->highest == h.highest);
+  REQUIRE(back->reign == 8);
   REQUIRE(back->cluster == "prod");
   REQUIRE(decode_hello(bytes + "fields of a later version"));
   for (std::size_t cut = 0; cut < bytes.size(); ++cut)
