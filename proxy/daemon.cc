@@ -178,7 +178,8 @@ void daemon::run(const std::function<void()>& started) {
   // Ready once the link has decided what this node is: a master's client port is open by then.
   const std::function<void()> ready = [this, &started] {
     started();
-    manager_.send("READY=1\nSTATUS=starting");
+    said_status_ = status_sentence();
+    manager_.send("READY=1\nSTATUS=" + said_status_);
   };
   const auto post_ready = [this, &ready] { asio::post(context_, ready); };
   if (link_)

@@ -33,9 +33,21 @@ constexpr milliseconds stranger_note_interval{250};
 constexpr int stranger_notes_at_once = 16;
 
 // Of a shard, at the most, that a process issued and its peer has not heard of when it dies: those
-// that rise one by one because the pair's clock is ahead of its own. (On its own clock it cannot
-// repeat itself, unless that is set back.)
+// that rise one by one because the pair's clock is ahead of its own.
 constexpr std::uint64_t unheard_versions_max = std::uint64_t{1} << 18;
+// Clocks that are closer make no process repeat what it issued before it was started anew.
+constexpr std::uint64_t same_time_ticks = std::uint64_t{1} << 16;
+
+// From where two strangers go on: either may be new and have had another life, and what it issued
+// then is not to be issued again. Where one's clock is behind what the pair has issued, it would
+// go on from there; then both leave room, so that the next newcomer hears of it. Else the clocks
+// tell versions apart, and which of two writes was later.
+version start_of_versions(const hello& a, const hello& b) {
+  const std::uint64_t highest = std::max(a.highest, b.highest).ticks();
+  const std::uint64_t behind = version::ticks_at(std::min(a.clock, b.clock));
+  const bool apart = highest > behind + same_time_ticks;
+  return {highest + (apart ? unheard_versions_max : 0), version::node_mask};
+}
 
 std::string host_of(const std::string& peer) {
   return peer.substr(0, peer.rfind(':'));
@@ -175,12 +187,7 @@ bool node::core::admit(session& s, hello theirs) {
   if (!resolve_duplicates(s)) return false;
   resolve_node_ids(s);
   s.reader.set_payload_max(frame_payload_max);
-  // Either may be new and have had another life: what it issued then is not to be issued again.
-  // Both go on from the same point, so that the next newcomer hears of this one.
-  if (!know_each_other(s)) {
-    const version highest = std::max(s.mine.highest, s.theirs->highest);
-    data_.observe({highest.ticks() + unheard_versions_max, version::node_mask});
-  }
+  if (!know_each_other(s)) data_.observe(start_of_versions(s.mine, *s.theirs));
   s.say(frame_type::accept, {});
   s.accepted_by_us = true;
   return !s.agreed() || establish(s);
