@@ -222,20 +222,22 @@ void settings::check_admin() {
   const admin_options& a = opts_.admin;
   if (a.tls_key && !a.tls_certificate && usable("admin.tls_certificate"))
     fail_key("admin.tls_key", "has no effect without admin.tls_certificate");
-  if (a.port == 0) {
-    if (a.agent_port != 0 && a.listen.empty())
-      fail_key("admin.agent_port", "needs admin.listen, which says where");
-    return;
-  }
-  if (a.listen.empty()) fail_key("admin.port", "needs admin.listen, which says where");
   const replication_options& r = opts_.replication;
-  const std::pair<std::string_view, std::uint16_t> others[] = {
+  const std::pair<std::string_view, std::uint16_t> ports[] = {
       {"listen.port", opts_.listen.tcp ? opts_.listen.port : std::uint16_t{0}},
       {"replication.port", r.enabled ? r.listen_port.value_or(r.port) : std::uint16_t{0}},
+      {"admin.port", a.port},
       {"admin.agent_port", a.agent_port}};
-  for (const auto& [path, port] : others)
-    if (port == a.port && usable("admin.port"))
-      fail_key("admin.port", "port " + std::to_string(port) + " is that of " + std::string(path));
+  for (const std::size_t own : {2U, 3U}) {
+    const auto& [path, port] = ports[own];
+    if (port == 0 || !usable(path)) continue;
+    if (a.listen.empty()) fail_key(path, "needs admin.listen, which says where");
+    for (std::size_t i = 0; i < own; ++i)
+      if (ports[i].second == port)
+        fail_key(path,
+                 "port " + std::to_string(port) + " is that of " + std::string(ports[i].first));
+  }
+  if (a.port == 0) return;
   for (const endpoint& where : resolved(a.listen, a.port))
     if (a.token_file && !a.tls_certificate && !is_loopback(where.host)) {
       warn(complaint(key_at("admin.token_file"), origin_of(key_at("admin.token_file")),

@@ -43,9 +43,9 @@ void admin_connection::enter(state which, std::chrono::seconds limit) {
 }
 
 bool admin_connection::waits(io_status status, void (admin_connection::*then)()) {
-  if (status != io_status::want_read && status != io_status::want_write) return false;
-  const auto what = status == io_status::want_read ? tcp_socket::wait_read : tcp_socket::wait_write;
-  socket_.async_wait(what, [self = shared_from_this(), then](error_code) {
+  const auto what = wait_of(status);
+  if (!what) return false;
+  socket_.async_wait(*what, [self = shared_from_this(), then](error_code) {
     if (self->owner_ != nullptr) (self.get()->*then)();
   });
   return true;

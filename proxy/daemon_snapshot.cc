@@ -39,14 +39,13 @@ admin::snapshot daemon::look() const {
   s.memory_used = data_.used_bytes();
   s.memory_limit = data_.memory_limit();
   s.item_size_max = data_.item_size_max();
-  s.segment_bytes = data_.segment_bytes();
   s.replication = link_ != nullptr;
   if (link_) s.node = link_->status();
   s.cluster = options_.replication.cluster;
   s.link_security = link_security();
   s.ack = acks_ ? acks_->mode() : replication::ack_mode::async;
   s.ack_errors = acks_ ? acks_->errors() : 0;
-  s.journal_bytes = journal_bytes_;
+  s.journal_bytes = data_.journal_bytes();
   s.promotions = desk_->events().promotions();
   s.sentence = status_sentence();
   const std::lock_guard guard(pending_mutex_);

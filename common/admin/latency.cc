@@ -1,5 +1,7 @@
 #include "common/admin/latency.h"
 
+#include <algorithm>
+
 namespace tandem::admin {
 
 std::string_view to_string(turn_kind kind) noexcept {

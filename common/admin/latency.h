@@ -6,13 +6,11 @@
 // of several different commands is `mixed`. One writer, its worker; any thread reads.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
 #include "common/service/worker_statistics.h"
 

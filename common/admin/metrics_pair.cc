@@ -84,7 +84,7 @@ void add_pair_metrics(metric_writer& to, const snapshot& s) {
   if (!s.replication) return;
   add_link(to, s.node);
   add_sync(to, s.node);
-  to.gauge("memtandem_journal_bytes", "Memory that the journal may take.", s.journal_bytes);
+  to.gauge("memtandem_journal_bytes", "Memory that the journal takes.", s.journal_bytes);
   to.family("memtandem_split_conflicts", "gauge",
             "Keys that both nodes had changed in the last partition, by whose change stayed.");
   to.sample(s.node.conflicts_won, {{"winner", "here"}});

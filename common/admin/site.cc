@@ -1,5 +1,7 @@
 #include "common/admin/site.h"
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -43,11 +45,7 @@ std::optional<std::string_view> parameter(std::string_view query, std::string_vi
 
 // Takes as long for every text of the same length.
 bool same_secret(std::string_view one, std::string_view other) {
-  if (one.size() != other.size()) return false;
-  unsigned char difference = 0;
-  for (std::size_t i = 0; i < one.size(); ++i)
-    difference |= static_cast<unsigned char>(one[i] ^ other[i]);
-  return difference == 0;
+  return one.size() == other.size() && CRYPTO_memcmp(one.data(), other.data(), one.size()) == 0;
 }
 
 site_reply problem(unsigned status, std::string_view text, std::string_view allow = {}) {

@@ -31,7 +31,7 @@ struct snapshot {
   // The cache.
   engine::shard_statistics items;
   std::size_t memory_used = 0, memory_limit = 0;
-  std::size_t item_size_max = 0, segment_bytes = 0;
+  std::size_t item_size_max = 0;
   // The pair. `node` means nothing without replication.
   bool replication = false;
   replication::node_status node;

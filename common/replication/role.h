@@ -45,9 +45,9 @@
 // [3] Found again while it looks for the peer, it is met like any other, and the verdict decides.
 //
 // A new reign's term is above all terms that this node has seen, given away, or agreed to follow in
-// a handshake, whether or not it ever heard of the reign, and above the one in which a node that it
-// has heard would go alone: so two of whom one has heard the other never reign in one term. (Two
-// that were started and could never reach each other both reign in term 1.)
+// a handshake, whether or not it ever heard of the reign: so two nodes that have met never reign in
+// one term. It keeps out of the one, too, in which a node that it has only heard, and would follow,
+// would go alone. (Two that were started and could never reach each other both reign in term 1.)
 #pragma once
 
 #include <cstdint>

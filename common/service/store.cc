@@ -254,6 +254,15 @@ std::size_t store::used_bytes() const {
   return sum;
 }
 
+std::size_t store::journal_bytes() const {
+  std::size_t sum = 0;
+  for (const auto& p : partitions_) {
+    const std::lock_guard guard(p->mutex);
+    sum += p->journal.bytes();
+  }
+  return sum;
+}
+
 void store::set_watchers(watch_hub& hub) {
   watchers_ = &hub;
   for (const auto& p : partitions_) p->watchers = &hub;

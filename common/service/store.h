@@ -184,6 +184,7 @@ class store final : public replication::data_port {
   engine::shard_statistics statistics() const;
   void reset_statistics();
   std::size_t used_bytes() const;
+  std::size_t journal_bytes() const;  // a part of used_bytes()
   std::size_t memory_limit() const noexcept {
     return memory_limit_.load(std::memory_order_relaxed);
   }

@@ -8,9 +8,9 @@ namespace tandem::ctl {
 namespace {
 
 struct command {
-  std::string path;         // "" for the program, "config check"
-  std::string description;  // on one line, without quotes
-  std::vector<std::string> words;
+  std::string path;                // "" for the program, "config check"
+  std::string description;         // on one line, without quotes
+  std::vector<std::string> words;  // of its options, commands and arguments, quoted for any shell
 };
 
 std::string plain(std::string text) {
@@ -25,6 +25,10 @@ void collect(const CLI::App& app, const std::string& path, std::vector<command>&
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& name : option->get_lnames()) here.words.push_back("--" + name);
   }
+  if (path == "check")
+    here.words.insert(here.words.end(),
+                      {"live", "ready", "primary", "replica", "read-only", "in-sync", "'lag<2s'"});
+  if (path == "completion") here.words.insert(here.words.end(), {"bash", "zsh", "fish"});
   const auto children = app.get_subcommands([](const CLI::App*) { return true; });
   for (const CLI::App* child : children) here.words.push_back(child->get_name());
   to.push_back(std::move(here));
@@ -38,10 +42,6 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
-std::string questions() {
-  return "live ready primary replica in-sync lag<2s";
-}
-
 // The words so far that are no options name the command; what may follow it is offered.
 std::string bash(const std::vector<command>& all) {
   std::string text =
@@ -53,10 +53,7 @@ std::string bash(const std::vector<command>& all) {
       "  done\n"
       "  case $path in\n";
   for (const command& each : all) {
-    std::string words = joined(each.words);
-    if (each.path == "check") words += " " + questions();
-    if (each.path == "completion") words += " bash zsh fish";
-    text += "    '" + each.path + "') words='" + words + "' ;;\n";
+    text += "    '" + each.path + "') words=\"" + joined(each.words) + "\" ;;\n";
   }
   return text +
          "    *) COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
@@ -76,10 +73,7 @@ std::string zsh(const std::vector<command>& all) {
       "  done\n"
       "  case $path in\n";
   for (const command& each : all) {
-    std::string words = joined(each.words);
-    if (each.path == "check") words += " live ready primary replica in-sync 'lag<2s'";
-    if (each.path == "completion") words += " bash zsh fish";
-    text += "    '" + each.path + "') compadd -- " + words + " ;;\n";
+    text += "    '" + each.path + "') compadd -- " + joined(each.words) + " ;;\n";
   }
   return text + "    *) _files ;;\n  esac\n}\n_memtandemctl \"$@\"\n";
 }
@@ -95,13 +89,15 @@ std::string fish(const std::vector<command>& all) {
       text += "complete -c memtandemctl -n '" +
               (parent.empty() ? "__fish_use_subcommand" : within + parent) + "' -a " + name +
               " -d '" + each.description + "'\n";
-    for (const std::string& word : each.words)
-      if (word.starts_with("--"))
-        text += "complete -c memtandemctl " + (name.empty() ? "" : "-n '" + within + name + "' ") +
-                "-l " + word.substr(2) + "\n";
+    const bool leaf = each.path == "check" || each.path == "completion";
+    for (const std::string& word : each.words) {
+      const bool option = word.starts_with("--");
+      if (!option && !leaf) continue;  // a command, which is told by itself
+      text += "complete -c memtandemctl " + (name.empty() ? "" : "-n '" + within + name + "' ") +
+              (option ? "-l " + word.substr(2) : "-a " + word) + "\n";
+    }
   }
-  return text + "complete -c memtandemctl -n '__fish_seen_subcommand_from check' -a '" +
-         "live ready primary replica in-sync lag\\<2s'\n";
+  return text;
 }
 
 }  // namespace

@@ -2,13 +2,13 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <system_error>
+
+#include "proxy/ctl/server_socket.h"
 
 namespace tandem::ctl {
 
@@ -31,19 +31,9 @@ void desk_client::close() noexcept {
 }
 
 bool desk_client::connect(std::string& error) {
-  sockaddr_un where{};
-  where.sun_family = AF_UNIX;
-  if (path_.size() >= sizeof where.sun_path) {
-    error = path_ + ": the path is too long for a socket";
-    return false;
-  }
-  std::memcpy(where.sun_path, path_.c_str(), path_.size() + 1);
-  socket_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (socket_ >= 0 &&
-      ::connect(socket_, reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0)
-    return true;
+  socket_ = connect_unix(path_);
+  if (socket_ >= 0) return true;
   error = path_ + ": " + message_of(errno);
-  close();
   return false;
 }
 
@@ -100,10 +90,12 @@ desk_answer desk_client::ask(std::string_view command, std::chrono::seconds limi
   const bool kept = socket_ >= 0;
   desk_answer to;
   if (!kept && !connect(to.error)) return to;
+  const auto until = std::chrono::steady_clock::now() + limit;
   if (exchange(command, limit, to)) return to;
   close();
   // A connection that was idle for long has been closed by the node; nothing was carried out then.
-  if (!kept || !to.lines.empty()) return to;
+  // Of a node that did not answer in time that is not known.
+  if (!kept || !to.lines.empty() || std::chrono::steady_clock::now() >= until) return to;
   to = {};
   if (connect(to.error) && !exchange(command, limit, to)) close();
   return to;

@@ -23,6 +23,8 @@ std::string because_of(const std::string& server, int code) {
   return server + ": " + std::generic_category().message(code);
 }
 
+}  // namespace
+
 int connect_unix(const std::string& path) {
   sockaddr_un where{};
   where.sun_family = AF_UNIX;
@@ -39,8 +41,6 @@ int connect_unix(const std::string& path) {
   errno = code;
   return -1;
 }
-
-}  // namespace
 
 server_socket::~server_socket() {
   if (socket_ >= 0) ::close(socket_);

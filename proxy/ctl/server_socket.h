@@ -1,10 +1,13 @@
-// A blocking connection to a node's client port. One thread.
+// Blocking connections to a node: its client port, and any UNIX socket. One thread.
 #pragma once
 
 #include <string>
 #include <string_view>
 
 namespace tandem::ctl {
+
+// A descriptor, or -1 with errno.
+int connect_unix(const std::string& path);
 
 class server_socket {
  public:

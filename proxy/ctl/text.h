@@ -1,4 +1,4 @@
-// Numbers and progress for people. Pure, but for terminal_line.
+// Numbers and progress for people. Pure, but for progress_line.
 #pragma once
 
 #include <chrono>
@@ -24,7 +24,6 @@ class progress_line {
   static constexpr std::chrono::seconds line_interval{5};
 
   progress_line();
-  bool on_terminal() const noexcept { return terminal_; }
   void show(const std::string& text);
   // What is printed next begins on a line of its own.
   void finish();
