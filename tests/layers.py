@@ -33,7 +33,7 @@ IMPURE_CALLS = re.compile(
     r"(::now\s*\(|\bgetenv\s*\(|\bclock_gettime\s*\(|\bgettimeofday\s*\(|\bs?rand\s*\(|"
     r"\brandom_device\b|\bspdlog::|\bstd::(j?thread|async)\b|\bsleep_(for|until)\b|"
     r"\bstd::time\s*\(|(?<![\w.>])time\s*\(\s*(nullptr|NULL|0)\s*\)|\bstd::(cout|cerr|clog)\b)")
-# The engine gets its memory from the kernel, in one file; the link's proofs are libcrypto's.
+# The engine gets its memory from the kernel, in one file; libcrypto compares and makes proofs.
 IMPURE_ALLOWED = {("common/engine/region.cc", "sys/mman.h"),
                   ("common/admin/site.cc", "openssl/crypto.h"),
                   ("common/replication/secret.cc", "openssl/crypto.h"),
