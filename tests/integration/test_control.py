@@ -1,5 +1,6 @@
 """The control socket: its protocol, its limits, its file."""
 
+import contextlib
 import os
 import socket
 import stat
@@ -59,7 +60,8 @@ class ControlSocket(PairTest):
         before = node.process.descriptors()
         for _ in range(5):
             for _ in range(CLIENTS_MAX):
-                with Control(node.control_path) as control:
+                # One that comes before the last ones are found to have left may be one too many.
+                with Control(node.control_path) as control, contextlib.suppress(BrokenPipeError):
                     control.send(b"status\n")
             eventually(lambda: node.process.descriptors() <= before, 5, "they are closed")
         self.assertTrue(node.running())
