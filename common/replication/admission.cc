@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/base/endian.h"
 #include "common/replication/core.h"
 
 namespace tandem::replication {
@@ -38,15 +39,15 @@ constexpr std::uint64_t unheard_versions_max = std::uint64_t{1} << 18;
 // Clocks that are closer make no process repeat what it issued before it was started anew.
 constexpr std::uint64_t same_time_ticks = std::uint64_t{1} << 16;
 
-// From where two strangers go on: either may be new and have had another life, and what it issued
-// then is not to be issued again. Where one's clock is behind what the pair has issued, it would
-// go on from there; then both leave room, so that the next newcomer hears of it. Else the clocks
-// tell versions apart, and which of two writes was later.
-version start_of_versions(const hello& a, const hello& b) {
+// From where two strangers go on, of whom this one's wall time is `now`: either may be new and have
+// had another life, and what it issued then is not to be issued again. A node whose clock is behind
+// what the pair has issued would go on from there; it leaves room, and has its peer leave it, so
+// that the next newcomer hears of it. Else the clocks tell versions apart, and which of two writes
+// was later. The clocks in the hellos would not do: they were read at two moments.
+version start_of_versions(const hello& a, const hello& b, wall_time now) {
   const std::uint64_t highest = std::max(a.highest, b.highest).ticks();
-  const std::uint64_t behind = version::ticks_at(std::min(a.clock, b.clock));
-  const bool apart = highest > behind + same_time_ticks;
-  return {highest + (apart ? unheard_versions_max : 0), version::node_mask};
+  const bool behind = highest > version::ticks_at(now) + same_time_ticks;
+  return {highest + (behind ? unheard_versions_max : 0), version::node_mask};
 }
 
 std::string host_of(const std::string& peer) {
@@ -187,8 +188,12 @@ bool node::core::admit(session& s, hello theirs) {
   if (!resolve_duplicates(s)) return false;
   resolve_node_ids(s);
   s.reader.set_payload_max(frame_payload_max);
-  if (!know_each_other(s)) data_.observe(start_of_versions(s.mine, *s.theirs));
-  s.say(frame_type::accept, {});
+  version start;
+  if (!know_each_other(s)) start = start_of_versions(s.mine, *s.theirs, now_.wall);
+  data_.observe(start);
+  char bytes[sizeof(std::uint64_t)];
+  store_le(bytes, start.word());
+  s.say(frame_type::accept, {bytes, sizeof bytes});
   s.accepted_by_us = true;
   return !s.agreed() || establish(s);
 }

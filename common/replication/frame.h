@@ -19,7 +19,7 @@ namespace tandem::replication {
 
 enum class frame_type : std::uint8_t {
   hello = 1,              // hello.h; the first frame of each side
-  accept = 2,             // the peer's hello is agreed to; empty
+  accept = 2,             // the peer's hello is agreed to: 8 bytes, the version to go on from or 0
   refuse = 3,             // a reason as text; the session ends
   ping = 4,               // 8 bytes, returned as they are by a pong
   pong = 5,               // these, and the answerer's wall clock in microseconds, 8 bytes

@@ -36,9 +36,14 @@ hello node::core::introduce() const {
 bool node::core::on_frame(session& s, const frame& f) {
   if (!s.theirs) return on_handshake(s, f);
   switch (f.type) {
-    case frame_type::accept:
+    case frame_type::accept: {
+      if (f.payload.size() != sizeof(std::uint64_t)) break;
+      const version start(load_le<std::uint64_t>(f.payload.data()));
+      if (!start.plausible()) break;
+      data_.observe(start);
       s.accepted_by_peer = true;
       return s.established || !s.agreed() || establish(s);
+    }
     case frame_type::refuse:
       note(s.established ? effect::level::warning : effect::level::info,
            "replication: refused by " + s.peer + ": " + quoted(f.payload));

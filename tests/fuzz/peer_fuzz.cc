@@ -53,7 +53,7 @@ std::string handshake(std::uint64_t& sequence, bool in_charge) {
   h.cluster = "memtandem";
   std::string bytes;
   append_frame(bytes, frame_type::hello, sequence++, encode(h));
-  append_frame(bytes, frame_type::accept, sequence++, {});
+  append_frame(bytes, frame_type::accept, sequence++, std::string(8, 0));
   return bytes;
 }
 

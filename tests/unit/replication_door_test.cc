@@ -14,6 +14,40 @@ TEST_CASE("the handshake without a secret") {
   REQUIRE(w.transcript[2].starts_with("> accept"));
 }
 
+// The wire's nodes with these microseconds on the clock at the dialler's hello and at all that
+// follows; the acceptor has issued a version at `issued`. Returns how far above it both go on.
+struct rooms {
+  std::int64_t acceptor, dialer;
+};
+rooms left_above(std::int64_t issued, std::int64_t hello_said, std::int64_t agreed) {
+  wire w({}, {});
+  w.acceptor.micros = issued;
+  const service::hashed_key k("k");
+  const version first = w.acceptor.data->lock(k, w.acceptor.now()).put(k, 0, 0, "v").stored;
+  w.dialer.micros = hello_said;
+  w.hand = [&](bool, messages&) { w.acceptor.micros = w.dialer.micros = agreed; };
+  w.connect();
+  REQUIRE(w.linked());
+  const auto above = [&](a_node& n) {
+    return static_cast<std::int64_t>(n.data->highest().ticks() - first.ticks());
+  };
+  return {above(w.acceptor), above(w.dialer)};
+}
+
+TEST_CASE("strangers leave room between their versions if one's clock is behind what was issued") {
+  const std::int64_t issued = 2'000'000;
+  const auto [at_acceptor, at_dialer] = left_above(issued, issued - 900'000, issued - 800'000);
+  REQUIRE(at_acceptor >= 1 << 18);
+  REQUIRE(at_dialer >= 1 << 18);
+}
+
+TEST_CASE("a hello that was long under way does not make a clock look as if it were behind") {
+  const std::int64_t issued = 2'000'000;
+  const auto [at_acceptor, at_dialer] = left_above(issued, issued - 900'000, issued + 1000);
+  REQUIRE(at_acceptor <= 1000);
+  REQUIRE(at_dialer <= 1000);
+}
+
 TEST_CASE("the handshake with a secret: the dialler proves first, and only then the acceptor") {
   wire w(one_secret, one_secret);
   w.connect();

@@ -84,7 +84,7 @@ class play {
     h.clock = now().wall;
     h.cluster = options_.cluster;
     say(frame_type::hello, encode(h));
-    if (link_) say(frame_type::accept, {});
+    if (link_) say(frame_type::accept, std::string(8, 0));
   }
 
   bool linked() const { return link_.has_value(); }
