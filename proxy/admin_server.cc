@@ -24,7 +24,6 @@ namespace {
 constexpr int backlog = 128;
 // Behind the workers and the link, where there are fewer cores than threads.
 constexpr int niceness = 10;
-constexpr std::chrono::milliseconds breath{100};
 constexpr std::size_t token_bytes_min = 16, token_bytes_max = 512;
 
 config::admin_options with_absolute_paths(config::admin_options options) {
@@ -145,7 +144,7 @@ void admin_server::accept(door& which) {
     if (errno == EINTR || errno == ECONNABORTED) continue;
     if (errno == EAGAIN) return wait(which);
     // No descriptor is free: no spinning on it.
-    which.breath.expires_after(breath);
+    which.breath.expires_after(accept_breath);
     which.breath.async_wait([this, &which](error_code ec) {
       if (!ec && !stopping_) wait(which);
     });

@@ -39,4 +39,7 @@ using steady_timer =
                                asio::wait_traits<std::chrono::steady_clock>, executor>;
 using signal_set = asio::basic_signal_set<executor>;
 
+// After accept() failed for want of a descriptor, at a door that few knock at: no spinning on it.
+constexpr std::chrono::milliseconds accept_breath{100};
+
 }  // namespace tandem::proxy

@@ -14,10 +14,8 @@
 namespace tandem::proxy {
 namespace {
 
-constexpr int backlog = 16;
-// After accept() failed for want of a descriptor: no spinning on it.
-constexpr std::chrono::milliseconds breath{100};
-constexpr std::string_view too_many = "ERROR too many clients\n";
+constexpr int control_backlog = 16;
+constexpr std::string_view busy = "ERROR too many clients\n";
 
 // Fit for a line of the log.
 std::string shown(std::string text) {
@@ -126,7 +124,7 @@ control_port::~control_port() = default;
 void control_port::start(command_handler handler) {
   handler_ = std::move(handler);
   error_code ec;
-  acceptor_.listen(backlog, ec);
+  acceptor_.listen(control_backlog, ec);
   if (ec)
     return spdlog::error("failed to listen on the control socket {}: {}", file_.path(),
                          ec.message());
@@ -159,7 +157,7 @@ void control_port::accept() {
     }
     if (errno == EINTR || errno == ECONNABORTED) continue;
     if (errno == EAGAIN) return wait();
-    breath_.expires_after(breath);
+    breath_.expires_after(accept_breath);
     breath_.async_wait([this](error_code ec) {
       if (!ec && listening_) wait();
     });
@@ -171,7 +169,7 @@ void control_port::take(int socket) {
   if (clients_.size() >= clients_max) {
     // The socket's buffer is empty: this fits or the client is gone.
     [[maybe_unused]] const ssize_t n =
-        ::send(socket, too_many.data(), too_many.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        ::send(socket, busy.data(), busy.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     ::close(socket);
     return;
   }

@@ -33,7 +33,7 @@ const char* yes_no(bool value) {
   return value ? "yes" : "no";
 }
 
-std::string joined(const std::vector<std::string>& texts) {
+std::string comma_joined(const std::vector<std::string>& texts) {
   std::string all;
   for (const std::string& text : texts) all += (all.empty() ? "" : ",") + text;
   return all;
@@ -107,7 +107,7 @@ std::vector<stat_row> daemon::settings() const {
   const config::listen_options& listen = options_.listen;
   std::vector<stat_row> rows = {
       {"tcpport", std::to_string(listen.tcp ? listen.port : 0)},
-      {"inter", listen.addresses.empty() ? "NULL" : joined(listen.addresses)},
+      {"inter", listen.addresses.empty() ? "NULL" : comma_joined(listen.addresses)},
       {"domain_socket", listen.unix_socket.empty() ? "NULL" : one_word(listen.unix_socket)},
       {"umask", octal(listen.unix_mask)},
       {"auth_enabled_ascii", options_.auth.file.empty() ? "no" : one_word(options_.auth.file)},

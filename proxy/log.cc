@@ -75,8 +75,8 @@ class priority_flag final : public spdlog::custom_flag_formatter {
   }
 
  private:
-  static std::string_view priority(spdlog::level::level_enum level) {
-    switch (level) {
+  static std::string_view priority(spdlog::level::level_enum severity) {
+    switch (severity) {
       case spdlog::level::critical:
         return "<2>";
       case spdlog::level::err:

@@ -10,9 +10,7 @@ namespace tandem::proxy {
 namespace {
 
 // The peer must find room in the kernel's queue beside whatever else knocks.
-constexpr int backlog = 256;
-// After accept() failed for want of a descriptor: no spinning on it.
-constexpr std::chrono::milliseconds breath{100};
+constexpr int peer_backlog = 256;
 
 }  // namespace
 
@@ -67,7 +65,7 @@ void peer_port::stop() {
 
 void peer_port::open(door& which, error_code& ec) {
   bind_acceptor(which.acceptor, which.where, false, ec);
-  if (!ec) which.acceptor.listen(backlog, ec);
+  if (!ec) which.acceptor.listen(peer_backlog, ec);
   error_code ignored;
   if (ec) which.acceptor.close(ignored);
   which.open = !ec;
@@ -98,7 +96,7 @@ void peer_port::accept(door& which) {
     }
     if (ec == asio::error::connection_aborted) return accept(which);
     spdlog::warn("replication: accepting pauses: {}", ec.message());
-    breath_.expires_after(breath);
+    breath_.expires_after(accept_breath);
     breath_.async_wait([this, &which](error_code stopped) {
       if (!stopped) accept(which);
     });

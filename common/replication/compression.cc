@@ -10,7 +10,7 @@
 namespace tandem::replication {
 
 namespace {
-constexpr std::size_t head_bytes = 8;
+constexpr std::size_t compressed_head_bytes = 8;
 constexpr std::size_t least_bytes = 512;  // smaller ones cost more than they save
 constexpr unsigned skipped = 16;          // after one that did not shrink
 constexpr int lz4_acceleration = 1;
@@ -42,19 +42,19 @@ std::string_view compressor::shrink(frame_type type, std::string_view payload) {
   }
   if (!contexts_) contexts_ = std::make_unique<contexts>();
   const std::size_t most = payload.size() - payload.size() / 8;
-  out_.resize(head_bytes + most);
+  out_.resize(compressed_head_bytes + most);
   std::size_t size = 0;  // 0: it does not fit
   if (method_ == compression::lz4) {
     if (!contexts_->lz4)
       contexts_->lz4 = std::make_unique<char[]>(static_cast<std::size_t>(LZ4_sizeofState()));
     size = static_cast<std::size_t>(LZ4_compress_fast_extState(
-        contexts_->lz4.get(), payload.data(), out_.data() + head_bytes,
+        contexts_->lz4.get(), payload.data(), out_.data() + compressed_head_bytes,
         static_cast<int>(payload.size()), static_cast<int>(most), lz4_acceleration));
   } else {
     if (contexts_->zstd == nullptr) contexts_->zstd = ZSTD_createCCtx();
     if (contexts_->zstd == nullptr) throw std::bad_alloc();
-    size = ZSTD_compressCCtx(contexts_->zstd, out_.data() + head_bytes, most, payload.data(),
-                             payload.size(), zstd_level);
+    size = ZSTD_compressCCtx(contexts_->zstd, out_.data() + compressed_head_bytes, most,
+                             payload.data(), payload.size(), zstd_level);
     if (ZSTD_isError(size) != 0) size = 0;
   }
   if (size == 0) {
@@ -65,7 +65,7 @@ std::string_view compressor::shrink(frame_type type, std::string_view payload) {
   out_[1] = static_cast<char>(type);
   out_[2] = out_[3] = 0;
   store_le(out_.data() + 4, static_cast<std::uint32_t>(payload.size()));
-  return {out_.data(), head_bytes + size};
+  return {out_.data(), compressed_head_bytes + size};
 }
 
 struct expander::context {
@@ -80,12 +80,12 @@ expander::expander() = default;
 expander::~expander() = default;
 
 std::optional<frame> expander::expand(const frame& f) {
-  if (f.payload.size() <= head_bytes) return std::nullopt;
+  if (f.payload.size() <= compressed_head_bytes) return std::nullopt;
   const auto method = static_cast<compression>(f.payload[0]);
   const auto type = static_cast<frame_type>(f.payload[1]);
   const std::size_t size = load_le<std::uint32_t>(f.payload.data() + 4);
   if (!compressible(type) || size == 0 || size > frame_payload_max) return std::nullopt;
-  const std::string_view packed = f.payload.substr(head_bytes);
+  const std::string_view packed = f.payload.substr(compressed_head_bytes);
   if (out_.size() < size) out_.resize(size);
   if (method == compression::lz4) {
     const int got = LZ4_decompress_safe(packed.data(), out_.data(), static_cast<int>(packed.size()),

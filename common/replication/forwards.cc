@@ -8,16 +8,16 @@ namespace tandem::replication {
 
 namespace {
 
-constexpr std::size_t chunk_bytes = std::size_t{64} << 10;
+constexpr std::size_t forward_chunk_bytes = std::size_t{64} << 10;
 constexpr std::size_t queued_factor = 4;
-constexpr std::size_t head_bytes = sizeof(std::uint64_t) + 1;
+constexpr std::size_t forward_head_bytes = sizeof(std::uint64_t) + 1;
 
 // What a `forwarded` frame says.
 enum : std::uint8_t { answer_goes_on = 0, answer_ends = 1, not_master = 2, answer_too_large = 3 };
 
 void say_part(session& to, frame_type type, std::uint64_t id, std::uint8_t what,
               std::string_view bytes) {
-  std::string payload(head_bytes, '\0');
+  std::string payload(forward_head_bytes, '\0');
   store_le(payload.data(), id);
   payload[sizeof id] = static_cast<char>(what);
   to.say(type, payload.append(bytes));
@@ -26,8 +26,8 @@ void say_part(session& to, frame_type type, std::uint64_t id, std::uint8_t what,
 // The last part is marked by `last`, the others by `part`; there is at least one.
 void say_in_parts(session& to, frame_type type, std::uint64_t id, std::string_view bytes,
                   std::uint8_t part, std::uint8_t last) {
-  for (; bytes.size() > chunk_bytes; bytes.remove_prefix(chunk_bytes))
-    say_part(to, type, id, part, bytes.substr(0, chunk_bytes));
+  for (; bytes.size() > forward_chunk_bytes; bytes.remove_prefix(forward_chunk_bytes))
+    say_part(to, type, id, part, bytes.substr(0, forward_chunk_bytes));
   say_part(to, type, id, last, bytes);
 }
 
@@ -57,11 +57,11 @@ forward_requests::map::iterator forward_requests::finish(map::iterator which,
 }
 
 const char* forward_requests::take(std::string_view payload, results& done) {
-  if (payload.size() < head_bytes) return "malformed forwarded frame";
+  if (payload.size() < forward_head_bytes) return "malformed forwarded frame";
   const auto id = load_le<std::uint64_t>(payload.data());
   const auto what = static_cast<std::uint8_t>(payload[sizeof id]);
   if (what > answer_too_large) return "malformed forwarded frame";
-  payload.remove_prefix(head_bytes);
+  payload.remove_prefix(forward_head_bytes);
   const auto found = requests_.find(id);
   if (found == requests_.end() || !found->second.sent) return nullptr;
   std::string& answer = found->second.answer;
@@ -96,10 +96,10 @@ std::optional<steady_time> forward_requests::deadline() const {
 // --- executing ----------------------------------------------------------------------------------
 
 const char* forward_answers::take(std::string_view payload) {
-  if (payload.size() < head_bytes) return "malformed forward frame";
+  if (payload.size() < forward_head_bytes) return "malformed forward frame";
   const auto id = load_le<std::uint64_t>(payload.data());
   const char last = payload[sizeof id];
-  payload.remove_prefix(head_bytes);
+  payload.remove_prefix(forward_head_bytes);
   // The peer keeps to its limits, which are ours; but what it has given up may still be here.
   request_bytes_ += payload.size();
   if (request_bytes_ > queued_factor * forwards_bytes_max ||

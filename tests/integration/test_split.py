@@ -94,7 +94,7 @@ class Split(PairTest):
         reigns = {}
         for direction in (FORWARD, BACKWARD, FORWARD):
             proxy.stalled = {direction}
-            until = time.monotonic() + 1.0 * SLOWDOWN
+            until = time.monotonic() + min(1.0 * SLOWDOWN, 3.0)
             while time.monotonic() < until:
                 self.note_reigns(reigns, master, slave)
             # In the midst of it an operator tries to help.

@@ -10,6 +10,7 @@ the CAS unique that the setup was told, <pause 1s> waits. In answers <cas> and <
 <version> a word, <98-100> a number in that range and <...> anything.
 """
 
+import concurrent.futures
 import csv
 import itertools
 import pathlib
@@ -182,11 +183,12 @@ class EdgeCases(PairTest):
             right = not talk.receive(SILENCE_SECONDS) and right
         return None if right else f"wanted {wanted_text!r}, got {talk.answer[:300]!r}"
 
-    def run_table(self, cuts_of):
+    def run_table(self, feeding, cuts_of):
         rows = read_table()
         failures = []
         for flags in dict.fromkeys(row["flags"] for row in rows):
-            node = self.node(flags=self.flags_of(flags))
+            file = self.directory / f"auth_{feeding.replace(' ', '_')}"
+            node = self.node(flags=self.flags_of(flags, file))
             for row in (r for r in rows if r["flags"] == flags):
                 if not node.running():
                     self.start(node)
@@ -196,11 +198,11 @@ class EdgeCases(PairTest):
                 if row["sent"].startswith("shutdown") and row["after"] == "closed":
                     node.wait_dead()
                 if wrong:
-                    failures.append(f"{row['id']} ({row['group']}) {row['sent'][:100]}: {wrong}")
+                    failures.append(f"{feeding}: {row['id']} ({row['group']}) {row['sent'][:100]}: {wrong}")
             if node.running():
                 node.kill_and_wait()
-        print(f"\n  {len(rows)} rows, {len(failures)} failed")
-        self.assertEqual(failures, [], "\n".join(failures))
+        print(f"\n  {feeding}: {len(rows)} rows, {len(failures)} failed")
+        return failures
 
     @staticmethod
     def start(node):
@@ -208,26 +210,29 @@ class EdgeCases(PairTest):
         node.start(wait=False)
         eventually(lambda: Talk(node.port).socket.close() or True, 10, "the port is open")
 
-    def flags_of(self, text):
-        """The words of a flags column; AUTHFILE (line) is a file with that line."""
+    @staticmethod
+    def flags_of(text, file):
+        """The words of a flags column; AUTHFILE (line) is the file, with that line."""
         match = re.search(r"AUTHFILE \((.*)\)", text)
         if match:
-            file = self.directory / "auth"
             file.write_text(match.group(1) + "\n", encoding="utf-8")
             text = text.replace(match.group(0), str(file))
         return text.split()
 
-    def test_in_one_write(self):
-        self.run_table(lambda row: in_one_write())
-
-    def test_byte_by_byte(self):
-        def cuts(row):
+    def test_every_row_in_every_feeding(self):
+        """The feedings at once, each to its own nodes: most of a row's time is its pauses."""
+        def bytes_of(row):
             long = len(expanded(row["sent"])) > LONG_ROW
             return in_random_cuts(row["id"]) if long else byte_by_byte()
-        self.run_table(cuts)
-
-    def test_in_random_cuts(self):
-        self.run_table(lambda row: in_random_cuts(row["id"]))
+        feedings = {
+            "in one write": lambda row: in_one_write(),
+            "byte by byte": bytes_of,
+            "in random cuts": lambda row: in_random_cuts(row["id"]),
+        }
+        with concurrent.futures.ThreadPoolExecutor() as threads:
+            failures = [failure for some in threads.map(self.run_table, *zip(*feedings.items()))
+                        for failure in some]
+        self.assertEqual(failures, [], "\n".join(failures))
 
 
 if __name__ == "__main__":

@@ -11,3 +11,10 @@
 
 #undef CHECK
 #include "common/base/check.h"
+
+// What repeats itself, with other seeds or in every order, does less of it in a sanitized build.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif

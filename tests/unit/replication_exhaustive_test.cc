@@ -352,12 +352,13 @@ std::size_t check_every_exchange(laboratory& lab, std::size_t length, std::int64
 TEST_CASE("up to four operations at two nodes, exchanged at every moment, end in one state") {
   laboratory lab;
   std::size_t runs = 0;
-  for (std::size_t length = 1; length <= 4; ++length) runs += check_every_exchange(lab, length, 0);
+  for (std::size_t length = 1; length <= (sanitized ? 3 : 4); ++length)
+    runs += check_every_exchange(lab, length, 0);
   // With one clock ahead or behind an operation may be older than one that it follows.
   for (const std::int64_t off : {-5 * second / 2, 5 * second / 2})
     for (std::size_t length = 1; length <= 3; ++length)
       runs += check_every_exchange(lab, length, off);
-  REQUIRE(runs > 300'000);
+  REQUIRE(runs > (sanitized ? 10'000 : 300'000));
 }
 
 TEST_CASE("what up to four operations send gives one state in every order, and sent twice") {
