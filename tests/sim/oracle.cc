@@ -112,18 +112,22 @@ void oracle::met(const machine& m, const machine& other) {
 // A node cannot know what was issued in lives that it is not linked to by meetings: with its clock
 // behind it may repeat them, over a cache of which nothing is left.
 void oracle::write_down(key_history& h, version v, written what) {
-  const auto [at, fresh] = h.versions.try_emplace(v.word(), what);
-  if (fresh) return;
-  const std::uint64_t before = at->second.life;
-  if (before == what.life || known_lives_[what.life].contains(before))
+  const auto [begin, end] = h.versions.equal_range(v.word());
+  const auto& heard_of = known_lives_[what.life];
+  if (std::any_of(begin, end, [&](const auto& each) {
+        return each.second.life == what.life || heard_of.contains(each.second.life);
+      }))
     throw violation("P4: version " + word(v) + " issued twice for " + h.name);
-  at->second = what;
+  h.versions.emplace(v.word(), what);
 }
 
 bool oracle::written_before(const key_history& h, version v, version other) {
-  const auto a = h.versions.find(v.word());
-  const auto b = h.versions.find(other.word());
-  return a == h.versions.end() || b == h.versions.end() || a->second.when < b->second.when;
+  const auto [a, a_end] = h.versions.equal_range(v.word());
+  const auto [b, b_end] = h.versions.equal_range(other.word());
+  if (a == a_end || b == b_end) return true;
+  const auto earlier = [](const auto& x, const auto& y) { return x.second.when < y.second.when; };
+  return std::min_element(a, a_end, earlier)->second.when <
+         std::max_element(b, b_end, earlier)->second.when;
 }
 
 std::string oracle::describe(machine& m, std::size_t key) {
@@ -179,10 +183,12 @@ void oracle::look_at_key(machine& m, std::size_t key, known& k) {
       visible = locked.visible(*item);
       if (visible && k.verified != meta.stored.word()) {
         // Read once: what is stored under a version is not changed but replaced.
-        const auto found = h.versions.find(meta.stored.word());
-        wrong = found == h.versions.end() || !found->second.value ||
-                found->second.value_size != item->value_size() ||
-                found->second.value_hash != hash_key(value_of(*item));
+        const auto [begin, end] = h.versions.equal_range(meta.stored.word());
+        const std::uint64_t hash = hash_key(value_of(*item));
+        wrong = std::none_of(begin, end, [&](const auto& each) {
+          const written& w = each.second;
+          return w.value && w.value_size == item->value_size() && w.value_hash == hash;
+        });
         k.verified = meta.stored.word();
       }
     }

@@ -96,8 +96,9 @@ class oracle {
   struct key_history {
     std::string name;
     std::uint64_t hash = 0;
-    std::unordered_map<std::uint64_t, written> versions;  // by the version's word
-    version deleted;                                      // the last one anywhere
+    // By the version's word; several of one word are of lives that did not know of each other.
+    std::unordered_multimap<std::uint64_t, written> versions;
+    version deleted;              // the last one anywhere
     std::vector<mortal> mortals;  // states that some client gave an expiry time
   };
 
