@@ -14,7 +14,8 @@ usage: tests/run.sh [options]
   --fuzz-seconds N     seconds for each fuzzer (4)
   --tools              also the tests that need a browser, Prometheus, HAProxy, keepalived or the
                        package tools, which are installed; without, they run where those are there
-  --bench              also the benchmarks: CPU time per set and per request against memcached
+  --bench              also the benchmarks: CPU time per set and per request against memcached, what
+                       the admin port costs
   --jobs N             processes at once (the number of cores)
   --build-root DIR     where build-release, build-asan and build-tsan lie (the checkout)
   --no-install         install no packages
