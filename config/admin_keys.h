@@ -47,8 +47,10 @@ inline constexpr std::array admin_keys = {
          .example = "/etc/memtandem/admin.token",
          .description =
              "A file whose first line is the token with which POST /switchover /promote /demote "
-             "/drain /undrain /sync /audit are taken, as 'Authorization: Bearer TOKEN'. SIGHUP "
-             "reads it again. Unset: they are refused, and control.socket is the way."}),
+             "/drain /undrain /sync /audit /alone are taken, as 'Authorization: Bearer TOKEN' or "
+             "by "
+             "memtandemctl --url. SIGHUP reads it again. Unset: they are refused, and "
+             "control.socket is the way."}),
     detail::in_admin<&admin_options::tls_certificate>(
         {.name = "tls_certificate",
          .type = kind::string,

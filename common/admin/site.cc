@@ -21,14 +21,19 @@ constexpr std::string_view bearer = "Bearer ";
 
 struct path_command {
   std::string_view path;
-  std::string_view command;  // the core's
-  std::string_view option;   // that may follow it: `?force`
+  std::string_view command;                    // the core's
+  std::array<std::string_view, 2> words = {};  // one may follow it: `?force`
+  bool needs_word = false;
 };
 constexpr std::array commands = {
-    path_command{"/switchover", "switchover", ""}, path_command{"/promote", "promote", "force"},
-    path_command{"/demote", "demote", ""},         path_command{"/drain", "drain", "force"},
-    path_command{"/undrain", "undrain", ""},       path_command{"/sync", "audit repair", ""},
-    path_command{"/audit", "audit", "repair"},
+    path_command{"/switchover", "switchover"},
+    path_command{"/promote", "promote", {"force"}},
+    path_command{"/demote", "demote"},
+    path_command{"/drain", "drain", {"force"}},
+    path_command{"/undrain", "undrain"},
+    path_command{"/sync", "audit repair"},
+    path_command{"/audit", "audit", {"repair"}},
+    path_command{"/alone", "alone", {"on", "off"}, true},
 };
 
 // The value of a parameter of `a=1&b=2`; "" for one without a value; nothing if it is not there.
@@ -62,11 +67,12 @@ site_answer run(const path_command& what, std::string_view query, const site_req
       !same_secret(request.authorization.substr(bearer.size()), token))
     return {problem(401, "the token is missing or wrong: Authorization: Bearer TOKEN"), {}};
   std::string command(what.command);
-  if (!query.empty()) {
-    if (what.option.empty() || !parameter(query, what.option))
-      return {problem(400, "unknown parameter"), {}};
-    command.append(" ").append(what.option);
-  }
+  std::string_view chosen;
+  for (const std::string_view word : what.words)
+    if (!word.empty() && parameter(query, word)) chosen = word;
+  if (chosen.empty() && (what.needs_word || !query.empty()))
+    return {problem(400, query.empty() ? "a parameter is missing" : "unknown parameter"), {}};
+  if (!chosen.empty()) command.append(" ").append(chosen);
   return {std::nullopt, std::move(command)};
 }
 
@@ -106,9 +112,14 @@ site_answer answer(const site_request& request, const site& of, std::string_view
   if (path.size() < 2 || path.find('<') != std::string_view::npos)
     return {problem(404, "there is no such page"), {}};
   const snapshot& now = of.look();
-  const auto limit = parameter(query, "lag");
-  const auto verdict = judge(path.substr(1), limit.value_or(""), now);
-  if (!verdict && limit) return {problem(400, "lag: 64MiB or 500ms was expected"), {}};
+  std::string question(path.substr(1));
+  auto limit = parameter(query, "lag");
+  if (path == "/lag") {
+    limit = parameter(query, "below").value_or("");
+    question.append("<").append(*limit);
+  }
+  const auto verdict = judge(question, limit.value_or(""), now);
+  if (!verdict && limit) return {problem(400, "a limit of 64MiB or 500ms was expected"), {}};
   if (!verdict) return {problem(404, "there is no such page"), {}};
   if (!reads && request.method != "OPTIONS") return {problem(405, "GET it", health_methods), {}};
   return {site_reply{.status = verdict->yes ? 200U : 503U,

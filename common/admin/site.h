@@ -2,10 +2,10 @@
 // request and the node's state, without sockets; proxy/admin_connection.h has those.
 //
 //   GET, HEAD  /  /status  /events?after=N  /metrics
-//   GET, HEAD, OPTIONS  /health /liveness /readiness /primary /replica?lag=64MiB /read-only ...:
-//                       200 or 503, the verdict as JSON (health.h has the questions)
-//   POST       /switchover /promote /demote /drain /undrain /sync /audit, with the token; `?force`
-//              and `?repair` as the core's commands take them
+//   GET, HEAD, OPTIONS  /health /liveness /readiness /primary /replica?lag=64MiB /read-only ...
+//                       /lag?below=2s: 200 or 503, the verdict as JSON (health.h has the questions)
+//   POST       /switchover /promote /demote /drain /undrain /sync /audit /alone, with the token;
+//              `?force`, `?repair` and `?on` or `?off` as the core's commands take them
 #pragma once
 
 #include <functional>

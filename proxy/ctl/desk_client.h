@@ -1,32 +1,21 @@
-// Talks to a node through its control socket (proxy/control.h): a command out, its answer back.
-// Blocks. One thread.
+// Talks to a node of this machine through its control socket: a command out, its answer back.
 #pragma once
 
 #include <chrono>
 #include <string>
 #include <string_view>
-#include <vector>
+
+#include "proxy/ctl/node_desk.h"
 
 namespace tandem::ctl {
 
-struct desk_answer {
-  enum class result { done, refused, unreachable };
-  result what = result::unreachable;
-  std::vector<std::string> lines;  // when done
-  std::string error;               // else: why
-};
-
-class desk_client {
+class desk_client final : public node_desk {
  public:
   explicit desk_client(std::string path) : path_(std::move(path)) {}
-  ~desk_client();
-  desk_client(const desk_client&) = delete;
-  desk_client& operator=(const desk_client&) = delete;
+  ~desk_client() override;
 
-  // Connects if it is not connected. A connection that turns out to be lost is made once more. The
-  // answer may take up to `limit`.
-  desk_answer ask(std::string_view command, std::chrono::seconds limit);
-  const std::string& path() const noexcept { return path_; }
+  // Connects if it is not connected. A connection that turns out to be lost is made once more.
+  desk_answer ask(std::string_view command, std::chrono::seconds limit) override;
 
  private:
   bool connect(std::string& error);

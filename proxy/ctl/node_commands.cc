@@ -67,7 +67,7 @@ int explain(const desk_answer& why) {
   return why.what == desk_answer::result::unreachable ? unreachable : no;
 }
 
-int show_status(desk_client& node, const look_options& how) {
+int show_status(node_desk& node, const look_options& how) {
   desk_answer why;
   for (unsigned looks = 1;; ++looks) {
     const auto now = node_report::fetch(node, why);
@@ -87,7 +87,7 @@ int show_status(desk_client& node, const look_options& how) {
   }
 }
 
-int run_command(desk_client& node, const std::string& command, seconds limit) {
+int run_command(node_desk& node, const std::string& command, seconds limit) {
   const desk_answer said = node.ask(command, limit);
   if (said.what != desk_answer::result::done) return explain(said);
   for (const std::string& line : said.lines) std::printf("%s\n", harmless(line).c_str());
@@ -95,7 +95,7 @@ int run_command(desk_client& node, const std::string& command, seconds limit) {
   return yes;
 }
 
-int synchronize(desk_client& node, seconds limit) {
+int synchronize(node_desk& node, seconds limit) {
   const auto until = std::chrono::steady_clock::now() + limit;
   progress_line progress;
   desk_answer why;
@@ -119,7 +119,7 @@ int synchronize(desk_client& node, seconds limit) {
   return run_audit(node, true);
 }
 
-int run_audit(desk_client& node, bool repair) {
+int run_audit(node_desk& node, bool repair) {
   const desk_answer said = node.ask(repair ? "audit repair" : "audit", audit_limit);
   if (said.what != desk_answer::result::done) return explain(said);
   for (const std::string& line : said.lines) std::printf("%s\n", harmless(line).c_str());
@@ -131,7 +131,7 @@ int run_audit(desk_client& node, bool repair) {
   return same ? yes : no;
 }
 
-int show_events(desk_client& node, const event_options& how) {
+int show_events(node_desk& node, const event_options& how) {
   std::uint64_t seen = 0;
   for (bool first = true;; first = false) {
     const desk_answer said = node.ask("events " + std::to_string(seen), short_limit);
@@ -154,7 +154,7 @@ int show_events(desk_client& node, const event_options& how) {
   }
 }
 
-int check(desk_client& node, const std::string& question, bool quiet) {
+int check(node_desk& node, const std::string& question, bool quiet) {
   const desk_answer said = node.ask("check " + question, short_limit);
   if (said.what == desk_answer::result::refused) {
     explain(said);

@@ -58,7 +58,7 @@ std::string commands_text(const node_report& node) {
 
 }  // namespace
 
-std::optional<node_report> node_report::fetch(desk_client& node, desk_answer& why) {
+std::optional<node_report> node_report::fetch(node_desk& node, desk_answer& why) {
   why = node.ask("report", report_limit);
   if (why.what != desk_answer::result::done || why.lines.empty()) return std::nullopt;
   boost::system::error_code ec;

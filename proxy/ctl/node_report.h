@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "proxy/ctl/desk_client.h"
+#include "proxy/ctl/node_desk.h"
 
 namespace tandem::ctl {
 
@@ -15,7 +15,7 @@ class node_report {
   explicit node_report(boost::json::value what) : value_(std::move(what)) {}
 
   // Nothing: it could not be had, and `why` says the reason.
-  static std::optional<node_report> fetch(desk_client& node, desk_answer& why);
+  static std::optional<node_report> fetch(node_desk& node, desk_answer& why);
 
   const boost::json::value& json() const noexcept { return value_; }
   // By a path like "/replication/term"; 0 or "" where it is not there.

@@ -12,7 +12,9 @@
 #include "proxy/ctl/bench.h"
 #include "proxy/ctl/completion.h"
 #include "proxy/ctl/config_tools.h"
+#include "proxy/ctl/desk_client.h"
 #include "proxy/ctl/exit_code.h"
+#include "proxy/ctl/http_desk.h"
 #include "proxy/ctl/node_commands.h"
 #include "proxy/ctl/pool.h"
 #include "proxy/ctl/tail.h"
@@ -45,6 +47,15 @@ class program {
                     "the node's control socket (else $MEMTANDEM_CONTROL_SOCKET, else "
                     "/run/memtandem/control.sock)");
     app_.add_option("-i,--instance", instance_, "the node memtandem@INSTANCE of this machine");
+    app_.add_option("-u,--url", url_, "a node's admin port: http://HOST:PORT or https://HOST:PORT")
+        ->excludes("--socket")
+        ->excludes("--instance");
+    app_.add_option("--token-file", token_file_,
+                    "the token of admin.token_file, for what changes something, with --url "
+                    "($MEMTANDEM_TOKEN_FILE)");
+    app_.add_option("--ca-file", ca_file_,
+                    "whose certificates to trust, in PEM, with --url ($MEMTANDEM_CA_FILE); else "
+                    "those that this machine trusts");
     add_looks();
     add_changes();
     add_questions();
@@ -63,11 +74,36 @@ class program {
   }
 
  private:
+  static std::string environment(const char* name) {
+    const char* const value = std::getenv(name);  // NOLINT(*-mt-unsafe)
+    return value == nullptr ? "" : value;
+  }
   std::string socket_path() const {
     if (!socket_.empty()) return socket_;
     if (!instance_.empty()) return "/run/memtandem-" + instance_ + "/control.sock";
-    const char* const named = std::getenv("MEMTANDEM_CONTROL_SOCKET");  // NOLINT(*-mt-unsafe)
-    return named != nullptr ? named : "/run/memtandem/control.sock";
+    const std::string named = environment("MEMTANDEM_CONTROL_SOCKET");
+    return named.empty() ? "/run/memtandem/control.sock" : named;
+  }
+  // Does it with the node that the options name, or else the environment.
+  int with_node(const std::function<int(node_desk&)>& what) const {
+    const std::string url = !url_.empty()                          ? url_
+                            : socket_.empty() && instance_.empty() ? environment("MEMTANDEM_URL")
+                                                                   : "";
+    if (url.empty()) {
+      desk_client node(socket_path());
+      return what(node);
+    }
+    http_desk_options how;
+    if (const std::string wrong = parse_url(url, how.where); !wrong.empty())
+      return misuse(url + ": " + wrong);
+    const std::string token_file =
+        token_file_.empty() ? environment("MEMTANDEM_TOKEN_FILE") : token_file_;
+    std::string wrong;
+    if (!token_file.empty()) how.token = read_token(token_file, wrong);
+    if (!wrong.empty()) return misuse(wrong);
+    how.ca_file = ca_file_.empty() ? environment("MEMTANDEM_CA_FILE") : ca_file_;
+    http_desk node(std::move(how));
+    return what(node);
   }
   // A command of the program, done by `what`.
   CLI::App& command(CLI::App& under, const char* name, const char* description,
@@ -77,35 +113,32 @@ class program {
     return made;
   }
   // One that asks the node.
-  CLI::App& asking(const char* name, const char* description,
-                   std::function<int(desk_client&)> what) {
-    return command(app_, name, description, [this, what = std::move(what)] {
-      desk_client node(socket_path());
-      return what(node);
-    });
+  CLI::App& asking(const char* name, const char* description, std::function<int(node_desk&)> what) {
+    return command(app_, name, description,
+                   [this, what = std::move(what)] { return with_node(what); });
   }
 
   void add_looks() {
     CLI::App& status = asking("status", "the node, its pair and what to do next",
-                              [this](desk_client& node) { return show_status(node, look_); });
+                              [this](node_desk& node) { return show_status(node, look_); });
     status.add_flag("-w,--watch", look_.watch, "again and again");
     status.add_flag("--json", look_.json, "as JSON, a line for each look");
     CLI::App& top = asking("top", "a live table of commands, hit ratios and latencies",
-                           [this](desk_client& node) { return show_top(node, look_); });
+                           [this](node_desk& node) { return show_top(node, look_); });
     for (CLI::App* const each : {&status, &top}) {
       each->add_option("-n,--interval", look_.interval, "seconds between looks (1)")
           ->check(CLI::Range(0.1, 3600.0));
       each->add_option("-c,--count", look_.count, "ends after so many looks");
     }
     CLI::App& events = asking("events", "what has happened to the node: the last 200",
-                              [this](desk_client& node) { return show_events(node, events_); });
+                              [this](node_desk& node) { return show_events(node, events_); });
     events.add_flag("-f,--follow", events_.follow, "and what happens from now on");
     events.add_flag("--json", events_.json, "a line of JSON for each");
     events.add_option("-n,--last", events_.last, "only so many");
   }
 
   void change(const char* name, const char* description, bool may_force) {
-    CLI::App& made = asking(name, description, [this, name](desk_client& node) {
+    CLI::App& made = asking(name, description, [this, name](node_desk& node) {
       return run_command(node, force_ ? std::string(name) + " force" : name, change_limit);
     });
     if (may_force) made.add_flag("--force", force_, "even against advice: see the description");
@@ -120,15 +153,15 @@ class program {
     change("undrain", "takes clients again", false);
     CLI::App& alone = asking(
         "alone", "in sync mode: whether to take mutations without a peer",
-        [this](desk_client& node) { return run_command(node, "alone " + word_, short_limit); });
+        [this](node_desk& node) { return run_command(node, "alone " + word_, short_limit); });
     alone.add_option("on|off", word_, "on or off")->required()->check(CLI::IsMember({"on", "off"}));
     CLI::App& sync =
         asking("sync", "waits until the pair is in sync, then compares and repairs",
-               [this](desk_client& node) { return synchronize(node, seconds(timeout_)); });
+               [this](node_desk& node) { return synchronize(node, seconds(timeout_)); });
     sync.add_option("-t,--timeout", timeout_, "seconds to wait at the most (600)")
         ->check(CLI::Range(1, 86400));
     CLI::App& audit = asking("audit", "compares the data of both nodes",
-                             [this](desk_client& node) { return run_audit(node, repair_); });
+                             [this](node_desk& node) { return run_audit(node, repair_); });
     audit.add_flag("--repair", repair_, "sends again what differs");
   }
 
@@ -136,7 +169,7 @@ class program {
     CLI::App& check = asking("check",
                              "yes or no, as the exit status: live, ready, primary, "
                              "replica, read-only, in-sync, lag<2s, lag<64MiB",
-                             [this](desk_client& node) { return ctl::check(node, word_, quiet_); });
+                             [this](node_desk& node) { return ctl::check(node, word_, quiet_); });
     check.add_option("question", word_, "what is asked")->required();
     check.add_flag("-q,--quiet", quiet_, "no reason");
   }
@@ -237,7 +270,7 @@ class program {
   }
 
   CLI::App app_;
-  std::string socket_, instance_;
+  std::string socket_, instance_, url_, token_file_, ca_file_;
   std::function<int()> todo_;
   look_options look_;
   event_options events_;

@@ -3,6 +3,7 @@
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@ namespace tandem::ctl {
 namespace {
 
 std::string because_of(const std::string& server, int code) {
+  if (code == EINPROGRESS) code = ETIMEDOUT;  // what connect() says after SO_SNDTIMEO
   return server + ": " + std::generic_category().message(code);
 }
 
@@ -46,7 +48,15 @@ server_socket::~server_socket() {
   if (socket_ >= 0) ::close(socket_);
 }
 
-std::string server_socket::connect(const std::string& server) {
+void server_socket::limit(std::chrono::milliseconds patience) noexcept {
+  constexpr long per_second = 1000;
+  const timeval time{.tv_sec = patience.count() / per_second,
+                     .tv_usec = patience.count() % per_second * per_second};
+  for (const int which : {SO_RCVTIMEO, SO_SNDTIMEO})
+    (void)::setsockopt(socket_, SOL_SOCKET, which, &time, sizeof time);
+}
+
+std::string server_socket::connect(const std::string& server, std::chrono::milliseconds patience) {
   if (server.starts_with('/')) {
     socket_ = connect_unix(server);
     return socket_ < 0 ? because_of(server, errno) : "";
@@ -64,6 +74,7 @@ std::string server_socket::connect(const std::string& server) {
   int code = EHOSTUNREACH;
   for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
     socket_ = ::socket(each->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (socket_ >= 0 && patience.count() > 0) limit(patience);
     if (socket_ >= 0 && ::connect(socket_, each->ai_addr, each->ai_addrlen) == 0) {
       const int on = 1;
       (void)::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

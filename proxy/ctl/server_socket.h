@@ -1,6 +1,7 @@
 // Blocking connections to a node: its client port, and any UNIX socket. One thread.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -16,11 +17,15 @@ class server_socket {
   server_socket(const server_socket&) = delete;
   server_socket& operator=(const server_socket&) = delete;
 
-  // HOST:PORT, or a path of a UNIX socket. What went wrong, or "".
-  std::string connect(const std::string& server);
+  // HOST:PORT, or a path of a UNIX socket. What went wrong, or "". Each address of a host is tried
+  // for `patience` at the most; 0: as long as the system does.
+  std::string connect(const std::string& server, std::chrono::milliseconds patience = {});
+  // Every later call that waits for the other side gives up after this.
+  void limit(std::chrono::milliseconds patience) noexcept;
   bool send(std::string_view bytes);
   // The next line without its end; false when the connection is over.
   bool line(std::string& to);
+  int descriptor() const noexcept { return socket_; }
   // The descriptor, which is the caller's from now on; -1 if there is none.
   int release() noexcept;
 

@@ -119,7 +119,7 @@ void print_table(const node_report& before, const node_report& after) {
 
 }  // namespace
 
-int show_top(desk_client& node, const look_options& how) {
+int show_top(node_desk& node, const look_options& how) {
   desk_answer why;
   auto before = node_report::fetch(node, why);
   if (!before) return explain(why);

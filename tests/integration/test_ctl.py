@@ -2,20 +2,23 @@
 
 import contextlib
 import json
+import os
 import subprocess
 
 import admin
-from harness import HOST, PairTest, binary, die_with_parent, eventually, main, wait_in_sync
+import certificates
+from harness import (HOST, PairTest, binary, die_with_parent, eventually, free_port, main,
+                     wait_in_sync)
 
 YES, NO, UNREACHABLE, USAGE = 0, 1, 2, 3
 
 
-def ctl(*arguments, node=None, seconds=60):
+def ctl(*arguments, node=None, seconds=60, environment=None):
     """(exit status, standard output, standard error)."""
     socket = ["-s", str(node.control_path)] if node else []
     done = subprocess.run([binary("TANDEM_CTL", "memtandemctl"), *socket, *map(str, arguments)],
                           capture_output=True, text=True, timeout=seconds, check=False,
-                          preexec_fn=die_with_parent)
+                          preexec_fn=die_with_parent, env={**os.environ, **(environment or {})})
     return done.returncode, done.stdout, done.stderr
 
 
@@ -56,6 +59,8 @@ class Pair(PairTest):
         self.assertTrue(any(e["kind"] == "role" and "SLAVE -> MASTER" in e["text"] and e["reason"]
                             for e in events), events)
 
+        self.over_http(master, slave)
+
         # Without the other node: refused is no, gone is unreachable.
         slave.kill_and_wait()
         eventually(lambda: ctl("check", "in-sync", node=master)[0] == NO, 5, "the link is gone")
@@ -65,6 +70,70 @@ class Pair(PairTest):
         self.assertEqual(ctl("sync", "-t", 1, node=master)[0], NO)
         self.assertEqual(ctl("check", "live", node=slave)[0], UNREACHABLE)
         self.assertEqual(ctl("status", node=slave)[0], UNREACHABLE)
+
+    def over_http(self, master, slave):
+        """The same through the admin ports of a pair whose first is master; and so it is after."""
+        def far(node, *arguments, token=False):
+            token = ["--token-file", self.directory / "token"] if token else []
+            return ctl("--url", f"http://{HOST}:{node.admin_port}", *token, *arguments)
+        code, text, error = far(slave, "status")
+        self.assertEqual(code, YES, error)
+        self.assertIn("slave, serving", text)
+        for question, at_master, at_slave in (("live", YES, YES), ("primary", YES, NO),
+                                              ("replica", NO, YES), ("lag<2s", YES, YES),
+                                              ("sense", USAGE, USAGE), ("lag<much", USAGE, USAGE),
+                                              ("../status", USAGE, USAGE)):
+            self.assertEqual([far(n, "check", question, "-q")[:2] for n in (master, slave)],
+                             [(at_master, ""), (at_slave, "")], question)
+        self.assertEqual(far(master, "events", "-n", 3)[1], ctl("events", "-n", 3, node=master)[1])
+        code, text, error = far(master, "switchover")
+        self.assertEqual((code, text), (NO, ""))
+        self.assertIn("token", error)
+        self.assertEqual(far(master, "switchover", token=True), (YES, "done\n", ""))
+        eventually(lambda: far(slave, "check", "primary", "-q")[0] == YES, 5, "places are changed")
+        self.assertEqual(far(slave, "demote", token=True)[0], YES)
+        eventually(lambda: far(master, "check", "primary", "-q")[0] == YES, 5, "and back")
+        code, text, error = far(master, "sync", "-t", 20, token=True)
+        self.assertEqual(code, YES, error)
+        self.assertRegex(text, r"(?m)^differing 0$")
+        self.assertIn("both nodes have the same data", text)
+        for word in ("on", "off"):
+            self.assertEqual(far(master, "alone", word, token=True), (YES, "done\n", ""))
+        # By the environment, which a command line outdoes.
+        there = {"MEMTANDEM_URL": f"http://{HOST}:{slave.admin_port}/",
+                 "MEMTANDEM_TOKEN_FILE": str(self.directory / "token")}
+        self.assertEqual(ctl("check", "replica", "-q", environment=there)[0], YES)
+        self.assertEqual(ctl("check", "replica", "-q", environment=there, node=master)[0], NO)
+        self.assertEqual(ctl("audit", environment=there)[0], YES)
+
+    def test_what_is_no_admin_port_and_whom_not_to_trust(self):
+        authority = certificates.Authority(self.directory)
+        authority.sign("admin")
+        node = admin.configure(self.node("a"), admin=f"  tls_certificate: "
+                               f"{authority.certificate('admin')}\n  tls_key: "
+                               f"{authority.key('admin')}\n").start()
+        url = f"https://{HOST}:{node.admin_port}"
+        trusted = ("--ca-file", authority.certificate())
+        self.assertEqual(ctl("--url", url, *trusted, "check", "primary", "-q"), (YES, "", ""))
+        code, _, error = ctl("--url", url, *trusted, "--token-file", self.directory / "token",
+                             "switchover")
+        self.assertEqual(code, NO)
+        self.assertIn("peer", error)
+        for where, more, why in (
+                (url, (), "its certificate is not accepted"),
+                (url.replace(HOST, "localhost"), trusted, "its certificate is not accepted"),
+                (url, ("--ca-file", self.directory / "token"), "no certificate can be read"),
+                (url.replace("https", "http"), (), "closed the connection"),
+                (f"http://{HOST}:{node.port}", (), "closed the connection"),
+                (f"https://{HOST}:{node.port}", trusted, "TLS"),
+                (f"http://{HOST}:{free_port()}", (), "Connection refused")):
+            code, text, error = ctl("--url", where, *more, "status")
+            self.assertEqual((code, text), (UNREACHABLE, ""), (where, error))
+            self.assertIn(why, error)
+        for wrong in (("--url", "ftp://h:1"), ("--url", "http://h"), ("--url", "http://h:1/status"),
+                      ("--url", "http://h:1", "-s", "/x"),
+                      ("--url", url, "--token-file", "/dev/null")):
+            self.assertEqual(ctl(*wrong, "status")[:2], (USAGE, ""), wrong)
 
     def test_bench_verifies_and_top_and_tail_look_on(self):
         node = admin.configure(self.node("a")).start()

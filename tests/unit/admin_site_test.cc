@@ -107,6 +107,10 @@ TEST_CASE("a replica may be asked for by its lag") {
   REQUIRE(slave.status("/replica?lag=500ms") == 503);
   REQUIRE(slave.status("/replica?lag=soon") == 400);
   REQUIRE(slave.status("/replica?lag=") == 200);
+  REQUIRE(slave.status("/lag?below=2s") == 200);
+  REQUIRE(slave.status("/lag?below=2KiB") == 503);
+  for (const char* const wrong : {"/lag", "/lag?below=", "/lag?below=soon", "/lag?lag=2s"})
+    REQUIRE(slave.status(wrong) == 400);
   s.node.linked = false;
   REQUIRE(served(s).status("/replica?lag=1h") == 503);
   REQUIRE(admin::judge("lag<800ms", "", node_as(role_state::master))->yes);
@@ -149,7 +153,9 @@ TEST_CASE("commands need POST and the token") {
                                                           {"/sync", "audit repair"},
                                                           {"/audit", "audit"},
                                                           {"/audit?repair=1", "audit repair"},
-                                                          {"/promote?force", "promote force"}};
+                                                          {"/promote?force", "promote force"},
+                                                          {"/alone?on", "alone on"},
+                                                          {"/alone?off", "alone off"}};
   for (const auto& [path, command] : commands) {
     const auto answer = node.ask("POST", path, good);
     REQUIRE_FALSE(answer.reply);
@@ -157,6 +163,8 @@ TEST_CASE("commands need POST and the token") {
   }
   REQUIRE(node.ask("POST", "/switchover?force", good).reply->status == 400);
   REQUIRE(node.ask("POST", "/audit?everything", good).reply->status == 400);
+  REQUIRE(node.ask("POST", "/alone", good).reply->status == 400);
+  REQUIRE(node.ask("POST", "/alone?force", good).reply->status == 400);
   REQUIRE(admin::command_reply(false, "there is no peer").status == 409);
   REQUIRE(admin::command_reply(true, "one\ntwo\n").body ==
           "{\"ok\":true,\"answer\":\"one\\ntwo\"}\n");
