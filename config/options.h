@@ -75,13 +75,26 @@ struct command_options {
   friend bool operator==(const command_options&, const command_options&) = default;
 };
 
+// Where the data is kept: in this process, or in a stock memcached beside it.
+enum class engine_kind { embedded, memcached };
+
 // YAML `cache`.
 struct cache_options {
+  engine_kind engine = engine_kind::embedded;
   std::size_t memory_bytes = std::size_t{64} << 20;  // -m (MiB); 1 MiB..16 TiB; everything counts
   std::size_t item_size_max = std::size_t{1} << 20;  // -I; 1 KiB..1 GiB
   bool evict = true;                                 // -M: false, a full cache refuses stores
   bool cas = true;                                   // -C: false, every CAS unique is 0
   friend bool operator==(const cache_options&, const cache_options&) = default;
+};
+
+// YAML `backend`: the memcached of cache.engine.
+struct backend_options {
+  std::string address;  // HOST:PORT, or the path of a UNIX socket; needed with that engine
+  std::chrono::milliseconds timeout{1000};         // of a reply, and of connecting; 10 ms..10 min
+  std::chrono::milliseconds reconnect_delay{100};  // between attempts; 10 ms..60 s
+  bool watch_writes = true;                        // notice those that go round this process
+  friend bool operator==(const backend_options&, const backend_options&) = default;
 };
 
 // YAML `workers`.
@@ -197,6 +210,7 @@ struct options {
   auth_options auth;
   command_options commands;
   cache_options cache;
+  backend_options backend;
   worker_options workers;
   replication_options replication;
   control_options control;

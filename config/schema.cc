@@ -5,7 +5,9 @@
 
 #include "common/base/check.h"
 #include "config/admin_keys.h"
+#include "config/backend_keys.h"
 #include "config/binding.h"
+#include "config/cache_keys.h"
 #include "config/client_keys.h"
 #include "config/hook_keys.h"
 #include "config/link_security_keys.h"
@@ -18,11 +20,6 @@ namespace {
 using binding::bind;
 
 template <auto Member>
-constexpr key in_cache(key k) {
-  k.section = "cache";
-  return bind<&options::cache, Member>(k);
-}
-template <auto Member>
 constexpr key in_workers(key k) {
   k.section = "workers";
   return bind<&options::workers, Member>(k);
@@ -33,48 +30,13 @@ constexpr key in_replication(key k) {
   return bind<&options::replication, Member>(k);
 }
 
-constexpr std::int64_t kib = 1024, mib = kib * 1024, gib = mib * 1024, tib = gib * 1024;
+constexpr std::int64_t kib = 1024, mib = kib * 1024, gib = mib * 1024;
 constexpr std::int64_t second = 1000, minute = 60 * second, hour = 60 * minute;
 
-using C = cache_options;
 using W = worker_options;
 using R = replication_options;
 
 constexpr std::array node_keys = {
-    in_cache<&C::memory_bytes>(
-        {.name = "memory",
-         .type = kind::size,
-         .min = mib,
-         .max = 16 * tib,
-         .example = "64MiB",
-         .description =
-             "The memory of the cache. Everything counts: items, index, tombstones and the "
-             "replication journal. When it is full the least useful items are evicted (see evict). "
-             "Give both nodes the same, or the smaller one evicts what the larger one keeps."}),
-    in_cache<&C::item_size_max>(
-        {.name = "item_size_max",
-         .type = kind::size,
-         .min = kib,
-         .max = gib,
-         .example = "1MiB",
-         .description = "The largest item, key and value together. A larger store is answered "
-                        "'SERVER_ERROR object too large for cache'. At most cache.memory; give "
-                        "both nodes the same, or large items exist on one of them only."}),
-    in_cache<&C::evict>(
-        {.name = "evict",
-         .type = kind::boolean,
-         .example = "true",
-         .description = "Make room by evicting items when the memory is full. With false a store "
-                        "is answered 'SERVER_ERROR out of memory' instead, here and for what the "
-                        "peer sends, so that a full node can fall behind its peer."}),
-    in_cache<&C::cas>(
-        {.name = "cas",
-         .type = kind::boolean,
-         .example = "true",
-         .description = "Give every item that is stored a CAS unique. With false it is 0 for all, "
-                        "as memcached's -C has it, and cas guards against nothing; unlike there "
-                        "it costs 8 bytes an item."}),
-
     in_workers<&W::threads>(
         {.name = "threads",
          .type = kind::integer,
@@ -345,9 +307,9 @@ constexpr std::array<key, N + M> joined(const std::array<key, N>& first,
   return all;
 }
 
-constexpr std::array keys =
-    joined(joined(joined(client_keys, node_keys), sync_keys),
-           joined(link_security_keys, joined(admin_keys, joined(hook_keys, process_keys))));
+constexpr std::array keys = joined(
+    joined(joined(joined(client_keys, cache_keys), backend_keys), joined(node_keys, sync_keys)),
+    joined(link_security_keys, joined(admin_keys, joined(hook_keys, process_keys))));
 
 constexpr std::array section_table = {
     section{"listen", "Where clients connect, and how long they may stay silent."},
@@ -356,6 +318,7 @@ constexpr std::array section_table = {
     section{"auth", "Who the clients are."},
     section{"commands", "Commands that act on more than a key."},
     section{"cache", "What is kept, and how much of it."},
+    section{"backend", "The memcached that keeps the data, with cache.engine: memcached."},
     section{"workers", "The threads that serve clients."},
     section{"replication", "The twin: the link to the other node."},
     section{"control", "How operators speak to the running node."},

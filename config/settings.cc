@@ -247,11 +247,31 @@ void settings::check_admin() {
     }
 }
 
+void settings::check_backend() {
+  const backend_options& b = opts_.backend;
+  const bool used = opts_.cache.engine == engine_kind::memcached;
+  const key& address = key_at("backend.address");
+  if (!used && !b.address.empty())
+    warn(complaint(address, origin_of(address), "has no effect with cache.engine: embedded"));
+  if (!used || !usable("backend.address")) return;
+  if (b.address.empty()) return fail_key("cache.engine", "memcached needs backend.address");
+  if (opts_.replication.writes == writes_mode::master)
+    fail_key("replication.writes", "master is for cache.engine: embedded");
+  if (opts_.replication.while_syncing == syncing_mode::read_through)
+    fail_key("replication.while_syncing", "read_through is for cache.engine: embedded");
+  if (b.address.starts_with('/')) return;
+  endpoint where;
+  std::string error = parse_endpoint(b.address, where);
+  if (error.empty() && where.port == 0) error = "needs a port, or a path that begins with '/'";
+  if (!error.empty()) fail_key("backend.address", "'" + b.address + "': " + error);
+}
+
 void settings::finish() {
   check_times();
   check_sizes();
   check_addresses();
   check_clients();
+  check_backend();
   check_link();
   check_link_tls();
   check_admin();

@@ -58,6 +58,7 @@ class settings {
   void check_sizes();
   void check_addresses();
   void check_clients();
+  void check_backend();
   void check_link();
   void check_link_tls();
   void check_admin();

@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "common/protocol/reply.h"
 #include "proxy/clock.h"
 #include "proxy/log.h"
 
@@ -75,6 +76,11 @@ std::unique_ptr<service::write_routes> routes_of(const config::options& options)
   return std::make_unique<service::write_routes>(r.writes_prefixes, r.ack_timeout);
 }
 
+std::unique_ptr<backend_pool> backend_of(const config::options& options) {
+  if (options.cache.engine == config::engine_kind::embedded) return nullptr;
+  return std::make_unique<backend_pool>(options.backend, thread_count(options));
+}
+
 std::unique_ptr<service::ack_gate> acks_of(const config::options& options, std::size_t shards) {
   const config::replication_options& r = options.replication;
   if (!r.enabled || r.ack == config::ack_mode::async) return nullptr;
@@ -103,6 +109,7 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
       data_(store_options_of(options, journal_bytes_)),
       routes_(routes_of(options)),
       acks_(acks_of(options, data_.shard_count())),
+      backend_(backend_of(options)),
       hooks_(options.hooks, [this](std::uint64_t id, bool ok,
                                    std::string how) { link_->hook_done(id, ok, std::move(how)); }),
       running_(options),
@@ -111,6 +118,7 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
   if (acks_) data_.set_acks(*acks_);
   if (routes_) data_.set_exact();
   counters_.push_back(&peer_statistics_);
+  if (backend_ && options.replication.enabled) follow_backend();
   const session_rules rules = session_rules_of(options, tls_.get());
   const unsigned threads = thread_count(options);
   // Called only where there are routes, and so a link.
@@ -118,7 +126,12 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
     link_->forward(std::move(request), std::move(done));
   };
   for (unsigned i = 0; i < threads; ++i) {
-    workers_.push_back(std::make_unique<worker>(data_, *this, forward, counts_, serving_, rules));
+    worker_backend backend{backend_.get(), static_cast<std::uint16_t>(i),
+                           [this](std::uint16_t home, std::vector<backend_mail> replies) {
+                             workers_[home]->mail(std::move(replies));
+                           }};
+    workers_.push_back(std::make_unique<worker>(data_, *this, forward, counts_, serving_, rules,
+                                                std::move(backend)));
     counters_.push_back(&workers_.back()->statistics());
   }
   listener_ =
@@ -133,12 +146,37 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
   if (!options.replication.enabled) return;
   const auto& own = options.replication.listen_addresses;
   peer_link_owner& self = *this;
-  link_ = std::make_unique<peer_link>(options.replication, options.hooks,
-                                      own.empty() ? options.listen.addresses : own, trust, run_id_,
-                                      data_, acks_.get(), self);
+  link_ = std::make_unique<peer_link>(
+      options.replication, options.hooks, own.empty() ? options.listen.addresses : own, trust,
+      run_id_, data_, sidecar_ ? static_cast<replication::data_port&>(*sidecar_) : data_,
+      acks_.get(), self);
+}
+
+// Without its backend a node serves errors, and is nobody to its peer. With it, it joins as one
+// that has just started, with what the backend holds.
+void daemon::follow_backend() {
+  sidecar_ = std::make_unique<service::sidecar>(data_, backend_->lanes(), [this] { mutated(); });
+  backend_->follow(*sidecar_, [this] { mutated(); });
+  bypass_ = std::make_unique<backend_watcher>(context_, *backend_, *sidecar_, random_id());
+  keeper_ = std::make_unique<backend_keeper>(
+      context_, *backend_, *sidecar_,
+      [this] {
+        bypass_->start();
+        link_->go_on(random_id(), [this] { serve(false); });
+      },
+      [this] {
+        bypass_->stop();
+        link_->rest([this] {
+          sidecar_->forget(now());
+          serve(true);
+        });
+      });
+  backend_->watch([this] { keeper_->changed(); });
 }
 
 service::peer_requests::result daemon::execute(std::string_view request) {
+  // The peer has writes: master, which this node's configuration cannot have.
+  if (backend_) return {std::string(protocol::reply::no_master), {}};
   return peer_requests_.execute(request, now());
 }
 
@@ -165,7 +203,7 @@ void daemon::run(const std::function<void()>& started) {
     loops_.add([w = workers_[i].get()](std::function<void()> call) { w->post(std::move(call)); });
   }
   if (link_) {
-    link_->start();
+    link_->start(keeper_ != nullptr);
     loops_.add([this](std::function<void()> call) { link_->post(std::move(call)); });
   } else {
     serve(true);
@@ -284,9 +322,14 @@ void daemon::stop() {
   if (control_) control_->stop();
   desk_->stop();
   listener_->stop();
+  if (sidecar_) {
+    // What the peer has not got yet is read through the workers' connections.
+    close_clients();
+    drain_link();
+  }
   for (const auto& each : workers_) each->stop();
   if (!link_) return;
-  drain_link();
+  if (!sidecar_) drain_link();
   hooks_.stop();
   link_->stop();
 }

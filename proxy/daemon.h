@@ -21,10 +21,14 @@
 #include "common/service/peer_requests.h"
 #include "common/service/routes.h"
 #include "common/service/server.h"
+#include "common/service/sidecar.h"
 #include "common/service/store.h"
 #include "config/options.h"
 #include "proxy/address.h"
 #include "proxy/asio.h"
+#include "proxy/backend_keeper.h"
+#include "proxy/backend_pool.h"
+#include "proxy/backend_watcher.h"
 #include "proxy/connection_counts.h"
 #include "proxy/control.h"
 #include "proxy/hooks.h"
@@ -77,6 +81,7 @@ class daemon final : public service::server, private peer_link_owner {
   }
   service::ack_gate* acks() noexcept override { return acks_.get(); }
   const service::write_routes* routes() noexcept override { return routes_.get(); }
+  backend::lanes* backends() noexcept override { return backend_ ? &backend_->lanes() : nullptr; }
   void acknowledgement_late() override {
     if (link_) link_->acknowledgement_late();
   }
@@ -97,6 +102,7 @@ class daemon final : public service::server, private peer_link_owner {
 
   admin::snapshot look() const;
   const char* link_security() const;
+  void follow_backend();
   void command(std::uint64_t id, std::string text);
   void run_command(std::uint64_t id, std::string text);
   void watch_signals();
@@ -124,13 +130,17 @@ class daemon final : public service::server, private peer_link_owner {
   std::unique_ptr<service::write_routes> routes_;  // null: clients' commands are executed here
   service::worker_statistics peer_statistics_;     // of what is executed for the peer's clients
   service::peer_requests peer_requests_{data_, peer_statistics_, *this};
-  std::unique_ptr<service::ack_gate> acks_;  // null: replication.ack is async
+  std::unique_ptr<service::ack_gate> acks_;    // null: replication.ack is async
+  std::unique_ptr<backend_pool> backend_;      // null: the data is in data_
+  std::unique_ptr<service::sidecar> sidecar_;  // null: the same, or replication is off
   connection_counts counts_;
   std::atomic<bool> serving_{false};
   asio::io_context context_{1};
   signal_set signals_{context_};
   steady_timer house_timer_{context_};
   steady_timer beat_timer_{context_};
+  std::unique_ptr<backend_watcher> bypass_;  // null: as sidecar_
+  std::unique_ptr<backend_keeper> keeper_;   // null: as sidecar_
   std::vector<std::unique_ptr<worker>> workers_;
   std::vector<service::worker_statistics*> counters_;
   std::unique_ptr<listener> listener_;

@@ -58,6 +58,7 @@ std::vector<service::stat_row> daemon::client_rows() const {
   if (options_.listen.idle_timeout.count() > 0)
     rows.emplace_back("idle_kicks", std::to_string(idle));
   rows.emplace_back("write_kicks", std::to_string(write));
+  if (backend_) backend_->describe(rows);
   if (!tls_) return rows;
   const tls_counters& counters = tls_->counters();
   if (options_.tls.session_cache)

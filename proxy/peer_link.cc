@@ -1,6 +1,5 @@
 #include "proxy/peer_link.h"
 
-#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -90,48 +89,25 @@ std::optional<config::endpoint> peer_of(const config::replication_options& optio
 
 peer_link::peer_link(const config::replication_options& options, const config::hook_options& hooks,
                      const std::vector<std::string>& addresses, peer_trust trust,
-                     std::uint64_t run_id, service::store& data, service::ack_gate* acks,
-                     peer_link_owner& owner)
+                     std::uint64_t run_id, service::store& data, replication::data_port& port,
+                     service::ack_gate* acks, peer_link_owner& owner)
     : options_(options),
       trust_(trust),
       keys_(options),
       data_(data),
+      data_port_(port),
       acks_(acks),
       owner_(owner),
       port_(context_, addresses, options.listen_port.value_or(options.port)),
       peer_(peer_of(options, port_)),
-      node_(std::make_unique<replication::node>(
-          node_options_of(options, hooks, peer_, keys_.first_secrets(), run_id), data, run_id)),
+      node_options_(node_options_of(options, hooks, peer_, keys_.first_secrets(), run_id)),
+      node_(std::make_unique<replication::node>(node_options_, port, run_id)),
       timer_(context_) {
   if (peer_) dialer_ = std::make_shared<dialer>(context_, *peer_, trust_, options_.connect_timeout);
 }
 
 peer_link::~peer_link() {
   stop();
-}
-
-void peer_link::start() {
-  asio::post(context_, [this] {
-    port_.start([this] { step(event::listening{}); },
-                [this](tcp_socket socket) { accepted(std::move(socket)); });
-    step(event::started{});
-  });
-  thread_ = std::thread([this] { context_.run(); });
-  ::pthread_setname_np(thread_.native_handle(), "link");
-}
-
-void peer_link::stop() {
-  if (!thread_.joinable()) return;
-  asio::post(context_, [this] {
-    port_.stop();
-    if (dialer_) dialer_->cancel();
-    for (const auto& [id, socket] : sessions_) socket->drop();
-    sessions_.clear();
-    timer_.cancel();
-    // A lookup under way would keep the loop running.
-    context_.stop();
-  });
-  thread_.join();
 }
 
 replication::node_status peer_link::status() const {
@@ -141,7 +117,7 @@ replication::node_status peer_link::status() const {
 
 void peer_link::wake() {
   asio::post(context_, [this] {
-    told_mutations_ = data_.mutations();
+    told_mutations_ = data_port_.mutations();
     step(event::mutated{});
   });
 }
@@ -179,6 +155,7 @@ void peer_link::hook_done(std::uint64_t id, bool ok, std::string how) {
 // --- the loop ----------------------------------------------------------------------------------
 
 void peer_link::step(const replication::any_event& what) {
+  if (rests_) return;
   std::vector<replication::any_effect> effects;
   steady_time deadline;
   {
@@ -206,7 +183,7 @@ void peer_link::arm() {
   armed_.exchange(true);
   // A worker may have looked at the flag just before. (One whose count is not visible yet either is
   // found after the next step, a heartbeat later at the most.)
-  if (data_.mutations() != told_mutations_ && armed_.exchange(false)) wake();
+  if (data_port_.mutations() != told_mutations_ && armed_.exchange(false)) wake();
 }
 
 // A deadline that moves back costs nothing: the timer goes off in vain and is set again.
@@ -332,7 +309,7 @@ void peer_link::obey(const effect::drain& what) {
 void peer_link::accepted(tcp_socket socket) {
   error_code ec;
   const tcp::endpoint from = socket.remote_endpoint(ec);
-  if (ec) return;
+  if (ec || rests_) return;
   if (!trusted(from.address(), trust_)) {
     if (refusals_.now())
       spdlog::warn(
@@ -386,7 +363,10 @@ void peer_link::let_go(std::shared_ptr<link_socket> socket) {
 
 void peer_link::reload_keys() {
   if (replication::secrets known = keys_.reload(); !known.empty())
-    post([this, known = std::move(known)] { step(event::rekeyed{known}); });
+    post([this, known = std::move(known)] {
+      node_options_.known_secrets = known;
+      step(event::rekeyed{known});
+    });
 }
 
 void peer_link::link_received(replication::session_id session, std::string_view bytes) {

@@ -62,15 +62,22 @@ class peer_link final : private link_socket_owner {
   static constexpr std::size_t leaving_max = 64;
 
   // `addresses`: where to open the replication port. `acks`: advanced by what the peer confirms;
-  // null: nobody waits for that. Throws start_error. Store, gate and owner outlive the link.
+  // null: nobody waits for that. `port`: the data as the peer is to see it. Throws start_error.
+  // Store, gate and owner outlive the link.
   peer_link(const config::replication_options& options, const config::hook_options& hooks,
             const std::vector<std::string>& addresses, peer_trust trust, std::uint64_t run_id,
-            service::store& data, service::ack_gate* acks, peer_link_owner& owner);
+            service::store& data, replication::data_port& port, service::ack_gate* acks,
+            peer_link_owner& owner);
   ~peer_link();
 
-  void start();
+  void start(bool rests = false);
   // Closes every connection and waits for the thread.
   void stop();
+  // Any thread. Nothing is known and nobody is met, until it goes on as in a process that has just
+  // started; `then` is called in the link's thread, when nothing of the data is in use there, and
+  // `before` there too, before it goes on. As `rests` says at start().
+  void rest(std::function<void()> then);
+  void go_on(std::uint64_t run_id, std::function<void()> before);
 
   // --- any thread ----------------------------------------------------------------------------
   replication::node_status status() const;
@@ -129,6 +136,7 @@ class peer_link final : private link_socket_owner {
   const peer_trust trust_;
   const link_keys keys_;
   service::store& data_;
+  replication::data_port& data_port_;  // the store, or what stands before it
   service::ack_gate* const acks_;
   peer_link_owner& owner_;
   asio::io_context context_{1};
@@ -136,7 +144,9 @@ class peer_link final : private link_socket_owner {
   peer_port port_;
   std::optional<config::endpoint> peer_;  // to dial
   mutable std::mutex node_mutex_;         // never held across I/O or a call out
+  replication::node_options node_options_;
   std::unique_ptr<replication::node> node_;
+  bool rests_ = false;
   std::shared_ptr<dialer> dialer_;
   std::map<replication::session_id, std::shared_ptr<link_socket>> sessions_;
   std::deque<std::weak_ptr<link_socket>> leaving_;

@@ -46,6 +46,8 @@ session::session(worker& owner, tcp_socket socket, steady_time at)
       connection_(owner.data(), owner.statistics(), owner.host(), owner.limits()),
       last_event_(at.time_since_epoch().count()) {
   connection_.name(id_, this);
+  if (backend::lanes* const lanes = owner.host().backends())
+    connection_.relay_to(*lanes, *this, owner.number());
 }
 
 const session* session::running() noexcept {
@@ -102,6 +104,21 @@ void session::forwarded(replication::forward_outcome outcome, std::string_view b
     connection_.forwarded(outcome, bytes, now());
   }
   answered();
+}
+
+// Requests are answered also when the client has gone.
+void session::stay_while_relaying() {
+  if (connection_.relays() && !stays_) stays_ = shared_from_this();
+}
+
+void session::answered(const backend::expected& to, std::string_view reply) {
+  connection_.answered(to, reply, owner_.host().acks() ? now() : instant{});
+}
+
+void session::settled() {
+  const std::shared_ptr<session> self = shared_from_this();
+  if (!connection_.relays()) stays_.reset();
+  if (socket_.is_open() && !close_unless_serving()) relayed();
 }
 
 void session::acknowledged(instant at) {
@@ -194,6 +211,7 @@ void session::received(std::size_t n) {
   admin::latency_recorder& latencies = owner_.latencies();
   if (latencies.due()) latencies.begin(this, owner_.statistics(), precise_now());
   connection_.received(n, at);
+  stay_while_relaying();
 }
 
 void session::replied() noexcept {
@@ -209,6 +227,7 @@ void session::execute_more() {
   heard_at(at.steady);
   const running_mark mark(this);
   connection_.resume(at);
+  stay_while_relaying();
 }
 
 void session::blocked() {

@@ -22,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/backend/lane.h"
 #include "common/base/time.h"
 #include "common/service/connection.h"
 #include "common/service/server.h"
@@ -42,7 +43,9 @@ struct session_timeouts {
 
 // Plain and TLS sessions are two instances of one template (stream_session.cc): what is virtual is
 // not called for each request.
-class session : public std::enable_shared_from_this<session>, private service::watch_waker {
+class session : public std::enable_shared_from_this<session>,
+                private service::watch_waker,
+                private backend::reply_sink {
  public:
   // Who takes a byte now and then is no better than who takes none.
   static constexpr std::size_t write_progress_min = std::size_t{64} << 10;
@@ -88,6 +91,8 @@ class session : public std::enable_shared_from_this<session>, private service::w
   virtual void released() = 0;
   // The master's answer has come. In the worker's thread. If it waits to write it looks by itself.
   virtual void answered() = 0;
+  // The backend's answers have come, as many as came together. In the worker's thread.
+  virtual void relayed() = 0;
   // What the master is to execute goes there.
   void forward();
   // If replies wait, the worker tells when to look again.
@@ -117,15 +122,19 @@ class session : public std::enable_shared_from_this<session>, private service::w
   }
 
   void wake() override;
+  void answered(const backend::expected& to, std::string_view reply) override;
+  void settled() override;
+  void stay_while_relaying();
   void publish(std::string_view event, std::string_view reason) const;
   const char* state_name() const;
   phase now_in() const noexcept { return phase_.load(std::memory_order_relaxed); }
 
   std::atomic<phase> phase_{phase::reading};
   std::atomic<steady_time::rep> last_event_;
-  bool awaited_ = false;         // the worker knows that replies wait
-  steady_time blocked_since_{};  // in phase writing
-  std::size_t taken_since_ = 0;  // bytes, since then
+  std::shared_ptr<session> stays_;  // itself, while the backend has requests of it
+  bool awaited_ = false;            // the worker knows that replies wait
+  steady_time blocked_since_{};     // in phase writing
+  std::size_t taken_since_ = 0;     // bytes, since then
 };
 
 }  // namespace tandem::proxy

@@ -73,6 +73,8 @@ class stream_session final : public session {
     if (std::exchange(parked_, false)) advance();
   }
 
+  void relayed() override { released(); }
+
   void cut_short() {
     cut_short_ = true;
     error_code ignored;
@@ -214,7 +216,7 @@ class stream_session final : public session {
       parked_ = true;
       return;
     }
-    if (connection_.waits()) {
+    if (connection_.waits() || connection_.relays()) {
       await_acknowledgement();
       parked_ = !connection_.has_more() && !connection_.wants_read();
       if (parked_) return;

@@ -41,6 +41,21 @@ bool is_alive(const sockaddr_un& address) {
 
 }  // namespace
 
+std::string connect_unix_socket(tcp_socket& socket, const std::string& path) {
+  const sockaddr_un address = address_of(path);
+  const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return std::strerror(errno);
+  if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    const std::string why = std::strerror(errno);
+    ::close(descriptor);
+    return why;
+  }
+  error_code ec;
+  socket.assign(tcp::v4(), descriptor, ec);  // the family matters to opening only
+  if (ec) ::close(descriptor);
+  return ec ? ec.message() : std::string();
+}
+
 // -d changes the working directory.
 unix_socket_file::unix_socket_file(const std::string& path, unsigned mask)
     : path_(std::filesystem::absolute(path).string()), mask_(mask) {

@@ -9,6 +9,9 @@
 
 namespace tandem::proxy {
 
+// Connects at once or not at all; returns what is wrong, empty: `socket` is connected.
+[[nodiscard]] std::string connect_unix_socket(tcp_socket& socket, const std::string& path);
+
 class unix_socket_file {
  public:
   // `mask`: its permissions.

@@ -36,7 +36,7 @@ milliseconds sweep_interval(const session_rules& rules) {
 
 worker::worker(service::store& data, service::server& host, forwarder forward,
                connection_counts& counts, const std::atomic<bool>& serving,
-               const session_rules& rules)
+               const session_rules& rules, worker_backend backend)
     : data_(data),
       host_(host),
       forward_(std::move(forward)),
@@ -45,18 +45,24 @@ worker::worker(service::store& data, service::server& host, forwarder forward,
       rules_(rules),
       sweep_interval_(sweep_interval(rules)),
       acks_(host.acks()),
-      scratch_(rules.tls_write_buffer) {
+      scratch_(rules.tls_write_buffer),
+      backend_(std::move(backend)) {
   // Asio opens the loop's descriptors for the first socket. Having none left is an error of the
   // start, and must not wait for a client.
   const tcp_socket first(context_);
   if (acks_ != nullptr) acks_number_ = acks_->subscribe(*this);
+  if (backend_.pool != nullptr)
+    backend_connection_ = std::make_unique<backend_connection>(
+        context_, *backend_.pool, backend_.pool->lane(backend_.number), backend_.mail);
 }
 
 worker::~worker() {
   stop();
+  take_mail();  // what other workers' connections lost after that
 }
 
 void worker::start(unsigned number) {
+  if (backend_connection_) asio::post(context_, [this] { backend_connection_->start(); });
   thread_ = std::thread([this] { context_.run(); });
   ::pthread_setname_np(thread_.native_handle(), ("worker-" + std::to_string(number)).c_str());
 }
@@ -65,6 +71,7 @@ void worker::stop() {
   if (!thread_.joinable()) return;
   asio::post(context_, [this] {
     close_sessions();
+    if (backend_connection_) backend_connection_->stop();
     sweep_timer_.cancel();
     ack_timer_.cancel();
     awaiting_.clear();
@@ -166,6 +173,27 @@ void worker::forward(const std::shared_ptr<session>& which, std::string request)
       if (const auto self = waiting.lock()) self->forwarded(outcome, answer);
     });
   });
+}
+
+void worker::mail(std::vector<backend_mail> replies) {
+  {
+    const std::lock_guard guard(mail_mutex_);
+    const bool told = !mail_.empty();
+    for (backend_mail& each : replies) mail_.push_back(std::move(each));
+    if (told) return;
+  }
+  asio::post(context_, [this] { take_mail(); });
+}
+
+void worker::take_mail() {
+  std::vector<backend_mail> taken;
+  {
+    const std::lock_guard guard(mail_mutex_);
+    taken.swap(mail_);
+  }
+  reply_round round;
+  for (const backend_mail& each : taken) round.give(each.to, each.reply);
+  round.settle();
 }
 
 void worker::close_all() {

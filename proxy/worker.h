@@ -19,6 +19,8 @@
 #include "common/service/store.h"
 #include "config/text.h"
 #include "proxy/asio.h"
+#include "proxy/backend_connection.h"
+#include "proxy/backend_pool.h"
 #include "proxy/connection_counts.h"
 #include "proxy/session.h"
 #include "proxy/tls.h"
@@ -33,6 +35,13 @@ struct session_rules {
   std::size_t tls_write_buffer = 0;
 };
 
+// Where the data is, if it is not in the store.
+struct worker_backend {
+  backend_pool* pool = nullptr;  // null: it is there
+  std::uint16_t number = 0;      // of this worker, and of its lane
+  backend_connection::mailer mail;
+};
+
 class worker final : private service::ack_waker {
  public:
   // Sends a request to the master; `done` is called in any thread.
@@ -41,7 +50,7 @@ class worker final : private service::ack_waker {
   // Everything outlives the worker. `serving` is read by the sessions: false means that no request
   // is executed any more, even if it has been received. Throws system_error.
   worker(service::store& data, service::server& host, forwarder forward, connection_counts& counts,
-         const std::atomic<bool>& serving, const session_rules& rules);
+         const std::atomic<bool>& serving, const session_rules& rules, worker_backend backend);
   ~worker();
   worker(const worker&) = delete;
   worker& operator=(const worker&) = delete;
@@ -59,6 +68,8 @@ class worker final : private service::ack_waker {
   // on: sessions that are idle for drain_idle are closed.
   void drain(bool on) noexcept { draining_.store(on, std::memory_order_relaxed); }
   void post(std::function<void()> call) { asio::post(context_, std::move(call)); }
+  // Replies for this worker's sessions that came by another's connection to the backend.
+  void mail(std::vector<backend_mail> replies);
   service::worker_statistics& statistics() noexcept { return statistics_; }
   admin::latency_recorder& latencies() noexcept { return latencies_; }  // add_to: any thread
   // Sessions closed by their timeouts.
@@ -70,6 +81,7 @@ class worker final : private service::ack_waker {
   // --- for sessions, in the worker's thread ------------------------------------------------------
   service::store& data() noexcept { return data_; }
   service::server& host() noexcept { return host_; }
+  std::uint16_t number() const noexcept { return backend_.number; }
   const service::connection_limits& limits() const noexcept { return rules_.limits; }
   const session_timeouts& timeouts() const noexcept { return rules_.timeouts; }
   // For one write, until the next.
@@ -93,6 +105,7 @@ class worker final : private service::ack_waker {
   void sweep();
   void confirmed() override;
   void look_at_waiting();
+  void take_mail();
 
   service::store& data_;
   service::server& host_;
@@ -115,6 +128,10 @@ class worker final : private service::ack_waker {
   steady_timer ack_timer_{context_};
   bool ack_timer_runs_ = false;
   std::vector<char> scratch_;
+  const worker_backend backend_;
+  std::unique_ptr<backend_connection> backend_connection_;  // null: the data is in the store
+  std::mutex mail_mutex_;
+  std::vector<backend_mail> mail_;  // under mail_mutex_
   service::counter idle_kicks_, write_kicks_;
   // Guards the set for describe_sessions; changes are this thread's, so it reads without.
   mutable std::mutex sessions_mutex_;

@@ -62,7 +62,7 @@ packages=(
   clang-format clang-tidy shellcheck systemd                          # to check
 )
 
-if [[ $bench -eq 1 ]]; then packages+=(libbenchmark-dev); fi
+if [[ $bench -eq 1 ]]; then packages+=(libbenchmark-dev nutcracker); fi
 if [[ $tools -eq 1 ]]; then
   packages+=(
     chromium chromium-driver python3-selenium   # the status page

@@ -61,6 +61,9 @@ constexpr std::string_view no_master = "SERVER_ERROR the master is out of reach\
 constexpr std::string_view no_answer = "SERVER_ERROR no answer from the master\r\n";
 constexpr std::string_view too_large_to_forward =
     "SERVER_ERROR object too large to be sent to the master\r\n";
+// The data is in a memcached beside this process (cache.engine), which does not answer.
+constexpr std::string_view no_backend = "SERVER_ERROR the backend is out of reach\r\n";
+constexpr std::string_view no_backend_answer = "SERVER_ERROR no answer from the backend\r\n";
 constexpr std::string_view no_cachedump = "CLIENT_ERROR stats cachedump not allowed\r\n";
 constexpr std::string_view no_detail = "CLIENT_ERROR stats detail not allowed\r\n";
 constexpr std::string_view no_metadump = "ERROR metadump not allowed\r\n";

@@ -1,6 +1,7 @@
 // What a sender puts on the link: live changes, a large value, the scan, what is held here, and the
 // milestones between them.
 #include <algorithm>
+#include <tuple>
 
 #include "common/base/endian.h"
 #include "common/replication/record_codec.h"
@@ -12,6 +13,10 @@ namespace {
 constexpr unsigned scan_budget = 32;  // index positions per look under a shard's lock
 constexpr unsigned scan_looks = 64;   // per frame, so that a sparse index does not take a step over
 constexpr std::size_t chunk_bytes = 64 << 10;
+
+auto place_of(const engine::cursor& c) {
+  return std::tuple(c.position, c.bucket, c.depth, c.done);
+}
 }  // namespace
 
 void sender::close_frame(sink& to, frame_type type, std::string_view payload, std::size_t shard,
@@ -70,6 +75,7 @@ bool sender::send_journal(sink& to) {
     const std::size_t larges = larges_.size();
     const journal::position after = data_.read_journal(
         number, s.sent, to.now, [&](const record& r) { return take(r, number); });
+    if (after == s.sent) continue;  // the values are on their way
     s.sent = after;
     next_shard_ = (number + 1) % shards_.size();
     if (larges_.size() > larges) {
@@ -179,6 +185,7 @@ bool sender::send_scan(sink& to) {
     return true;
   }
   payload_.clear();
+  const engine::cursor from = scan_cursor_;
   bool closed = false;
   std::size_t bytes = 0;
   std::uint64_t records = 0;
@@ -199,13 +206,14 @@ bool sender::send_scan(sink& to) {
   if (!payload_.empty()) close_frame(to, frame_type::records, payload_, no_shard, 0);
   progress_.sent(records, bytes);
   pay(bytes, to.now);
-  return true;
+  return place_of(scan_cursor_) != place_of(from);  // or the values are on their way
 }
 
 // The peer asked what is held here: versions only, it has the values.
 bool sender::send_inventory(sink& to) {
   if (tell_queue_.empty()) return false;
   payload_.clear();
+  const engine::cursor from = tell_cursor_;
   for (unsigned look = 0;
        look < scan_looks && !tell_cursor_.done && payload_.size() < limits_.frame_bytes; ++look)
     data_.scan(tell_queue_.front(), tell_cursor_, scan_budget, {}, to.now, [&](const record& r) {
@@ -217,6 +225,7 @@ bool sender::send_inventory(sink& to) {
       append_record(payload_, told);
       return true;
     });
+  const bool moved = place_of(tell_cursor_) != place_of(from);
   if (!payload_.empty()) close_frame(to, frame_type::records, payload_, no_shard, 0);
   pay(payload_.size(), to.now);
   if (tell_cursor_.done) {
@@ -229,7 +238,7 @@ bool sender::send_inventory(sink& to) {
       close_frame(to, frame_type::inventory_told, {times, sizeof times}, no_shard, 0);
     }
   }
-  return true;
+  return moved;
 }
 
 // --- milestones ----------------------------------------------------------------------------------

@@ -29,6 +29,18 @@ void connection::pull() {
   state_->take_watched();
 }
 
+void connection::relay_to(backend::lanes& lanes, backend::reply_sink& sink, std::uint16_t home) {
+  state_->away_to = std::make_unique<relay>(lanes, sink, home);
+}
+
+void connection::answered(const backend::expected& to, std::string_view reply, instant now) {
+  state_->answered(to, reply, now);
+}
+
+bool connection::relays() const noexcept {
+  return state_->away_to != nullptr && !state_->away_to->idle();
+}
+
 std::span<char> connection::prepare() {
   state& s = *state_;
   std::span<char> room;

@@ -31,6 +31,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/backend/lane.h"
 #include "common/base/time.h"
 #include "common/replication/routing.h"
 #include "common/service/server.h"
@@ -62,6 +63,14 @@ class connection {
   // Takes into the output what has come for a watcher, as far as there is room. Leaves the span of
   // prepare() alone.
   void pull();
+
+  // The data is with a backend, and not in the store: commands on it go through the lanes, and the
+  // sink, which belongs to the thread `home`, passes what it is answered on to answered(). Before
+  // the first byte. The connection must not end while it relays().
+  void relay_to(backend::lanes& lanes, backend::reply_sink& sink, std::uint16_t home);
+  void answered(const backend::expected& to, std::string_view reply, instant now);
+  // Requests are under way.
+  bool relays() const noexcept;
 
   // Where the next bytes from the client go; never empty while wants_read().
   std::span<char> prepare();

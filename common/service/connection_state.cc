@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "common/protocol/parser.h"
 #include "common/protocol/tokens.h"
 #include "common/service/maintenance.h"
 #include "common/service/storage.h"
@@ -17,23 +16,6 @@ namespace {
 
 // So many keys of one get count as a request.
 constexpr unsigned keys_per_share = 100;
-
-constexpr bool asks_for_keys(verb what) {
-  return what == verb::get || what == verb::gets || what == verb::gat || what == verb::gats;
-}
-
-// `line` is whole.
-parsed_line parse(std::string_view line) {
-  parsed_line parsed{{protocol::parse_line(line)}, line.size()};
-  command& r = parsed.what;
-  if (r.todo != action::run) {
-    r.key = {};
-    return parsed;
-  }
-  if (asks_for_keys(r.what)) r.key = protocol::token_cursor(r.rest).next();
-  if (!r.key.empty()) r.hash = hash_key(static_cast<const hashed_key&>(command_key(r)).key);
-  return parsed;
-}
 
 }  // namespace
 
@@ -50,7 +32,8 @@ void connection::state::run(instant now) {
       if (stalled && share == 0) counts.conn_yields.add();
       break;
     }
-    if ((held ? step_and_hold(with, ahead, share) : step(with, ahead, share)) == progress::waiting)
+    const bool holds = held != nullptr && away_to == nullptr;
+    if ((holds ? step_and_hold(with, ahead, share) : step(with, ahead, share)) == progress::waiting)
       break;
     --share;
   }
@@ -110,33 +93,6 @@ connection::state::progress connection::state::step(execution& with, lookahead& 
   return progress::waiting;
 }
 
-// Parses as many complete lines as the event may execute and starts to fetch what they will touch.
-// Ends behind a request that has no key or does not stand there whole: where the next one starts is
-// then not known yet. Complete: there is at least one.
-protocol::line_status connection::state::look_ahead(lookahead& ahead, unsigned share) {
-  ahead.clear();
-  std::string_view rest = in.view();
-  while (ahead.size() < share && !ahead.full()) {
-    const auto found = finder.find(rest);
-    if (found != protocol::line_status::complete) {
-      if (ahead.empty()) return found;
-      break;
-    }
-    const parsed_line& line = ahead.add(parse(rest.substr(0, finder.size())));
-    finder.restart();
-    if (line.what.key.empty()) break;
-    data.prefetch_index(line.what.hash);
-    const std::size_t whole = line.size + (line.what.has_block ? block_size(line.what) : 0);
-    if (whole >= rest.size()) break;
-    rest.remove_prefix(whole);
-  }
-  // For a single one there is no time to gain.
-  if (ahead.size() > 1)
-    for (const parsed_line& line : ahead.view())
-      if (!line.what.key.empty()) data.prefetch_item(line.what.hash);
-  return protocol::line_status::complete;
-}
-
 connection::state::progress connection::state::step_line(execution& with, lookahead& ahead,
                                                          unsigned share) {
   if (ahead.empty()) {
@@ -152,7 +108,15 @@ connection::state::progress connection::state::step_line(execution& with, lookah
   }
   const parsed_line& line = ahead.take();
   const command& r = line.what;
-  switch (r.todo) {
+  // A NUL ends a line for memcached, and the rest would be a command of its own.
+  const bool unfit = away_to && in.view().substr(0, line.size).find('\0') != std::string_view::npos;
+  if (away_to && !away_to->idle() && (unfit || !is_relayed(r))) {
+    away_to->wait_until_idle();
+    ahead.clear();
+    finder.restart();
+    return progress::worked;  // has_room() stops it
+  }
+  switch (unfit ? action::refuse : r.todo) {
     case action::run:
       return start(with, r, line.size);
     case action::close:
@@ -162,7 +126,8 @@ connection::state::progress connection::state::step_line(execution& with, lookah
       break;
   }
   in.consume(line.size);
-  const std::string_view answer = r.noreply ? std::string_view() : r.error;
+  const std::string_view error = unfit && r.error.empty() ? reply::bad_format : r.error;
+  const std::string_view answer = r.noreply ? std::string_view() : error;
   if (r.has_block)
     swallow(block_size(r), answer);
   else
@@ -172,6 +137,12 @@ connection::state::progress connection::state::step_line(execution& with, lookah
 
 connection::state::progress connection::state::start(execution& with, const command& r,
                                                      std::size_t line_size) {
+  if (away_to) {
+    if (r.what == verb::flush_all) return relay_flush(r, line_size, with.now);
+    if (is_relayed(r))
+      return r.has_block ? start_relayed_block(r, line_size, with.now)
+                         : start_relayed(r, line_size, with.now);
+  }
   if (routes != nullptr) {
     if (const auto where = place_of(r, with.now))
       return start_elsewhere(r, line_size, *where, with.now);
@@ -262,6 +233,7 @@ connection::state::progress connection::state::start_block(execution& with, cons
 }
 
 connection::state::progress connection::state::step_keys(execution& with) {
+  if (away_to) return step_relayed_keys(with.now);
   const std::string_view text = in.view();
   protocol::token_cursor rest(text.substr(keys_begin, keys_end - keys_begin));
   for (unsigned share = keys_per_share; share != 0 && has_room();) {
@@ -294,6 +266,7 @@ connection::state::progress connection::state::step_block(execution& with) {
 
 // `block`: the value and two bytes more.
 void connection::state::finish_block(execution& with, const command& r, std::string_view block) {
+  if (away_to) return finish_relayed_block(r, block, with.now);
   if (block.ends_with(reply::crlf))
     store_block(with, r, block.substr(0, r.value_bytes));
   else
@@ -340,7 +313,7 @@ connection::state::progress connection::state::step_swallow() {
   in.consume(n);
   to_swallow -= n;
   if (to_swallow != 0) return progress::waiting;
-  out.append(after_swallow);
+  say(after_swallow);
   at = stage::line;
   return progress::worked;
 }

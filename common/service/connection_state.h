@@ -8,15 +8,16 @@
 #include <string>
 #include <string_view>
 
+#include "common/base/byte_buffer.h"
 #include "common/protocol/lines.h"
 #include "common/protocol/reply.h"
 #include "common/service/batch.h"
-#include "common/service/byte_buffer.h"
 #include "common/service/connection.h"
 #include "common/service/executor.h"
 #include "common/service/held_replies.h"
 #include "common/service/key_dump.h"
 #include "common/service/output.h"
+#include "common/service/relay.h"
 #include "common/service/routes.h"
 #include "common/service/watch_hub.h"
 
@@ -113,6 +114,16 @@ struct connection::state {
   void gather_more(const command& first);
   progress send_away(std::string bytes, instant now);
   void back(replication::forward_outcome outcome, std::string_view bytes, instant now);
+  // --- commands that a backend executes (relay.cc)
+  bool is_relayed(const command& r) const;
+  progress start_relayed(const command& r, std::size_t line_size, instant now);
+  progress start_relayed_block(const command& r, std::size_t line_size, instant now);
+  progress step_relayed_keys(instant now);
+  progress relay_flush(const command& r, std::size_t line_size, instant now);
+  void finish_relayed_block(const command& r, std::string_view block, instant now);
+  void send_to_backend(const command& r, std::string_view block, instant now);
+  void send_key_to_backend(std::string_view key, bool last, instant now);
+  void answered(const backend::expected& to, std::string_view answer, instant now);
   progress step_authentication();
   std::string_view check_token(std::string_view block);
   progress step_dump(execution& with);
@@ -121,9 +132,11 @@ struct connection::state {
   void finish_block(execution& with, const command& r, std::string_view block);
   void remember(const command& r);
   void swallow(std::size_t n, std::string_view then);
+  void say(std::string_view line);
   void close();
   bool has_room() const {
-    return out.size() < limits.output_limit && (held == nullptr || !held->full());
+    return out.size() < limits.output_limit && (held == nullptr || !held->full()) &&
+           (away_to == nullptr || (!away_to->full() && !away_to->waits()));
   }
   // Of the output, what does not wait for the peer.
   std::size_t sendable() const { return held == nullptr ? out.size() : held->sendable(out); }
@@ -138,6 +151,7 @@ struct connection::state {
   const std::unique_ptr<held_replies> held;  // null: no reply waits for the peer
   const write_routes* const routes;          // null: every command is executed here
   std::unique_ptr<forwarding> away;          // of stages gather and away; null: none yet
+  std::unique_ptr<relay> away_to;            // null: the data is here
   ack_tickets changed{{}, true};             // with limits.from_peer
   protocol::line_finder finder;
 

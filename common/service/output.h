@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/byte_buffer.h"
 #include "common/engine/large_value.h"
-#include "common/service/byte_buffer.h"
 
 namespace tandem::service {
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/backend/lane.h"
 #include "common/base/time.h"
 #include "common/service/ack_gate.h"
 #include "common/service/crawler.h"
@@ -84,6 +85,9 @@ class server {
 
   // Where commands are executed; null: all of them here. The same for the life of a connection.
   virtual const write_routes* routes() noexcept { return nullptr; }
+
+  // Where the data is, if not in the store. The same for the life of a connection.
+  virtual backend::lanes* backends() noexcept { return nullptr; }
 
   // Shared by all connections.
   prefix_statistics& prefixes() noexcept { return prefixes_; }

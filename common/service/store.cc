@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <memory>
 #include <string>
 
 #include "common/base/check.h"
@@ -129,6 +130,35 @@ bool store::locked::touch(const hashed_key& k, std::uint32_t exptime,
 engine::large_ref store::locked::reserve(const hashed_key& k, std::size_t size) {
   if (!shard_.items.fits(k.key.size(), size)) return {};
   return shard_.items.reserve_large(size, now_);
+}
+
+void store::forget(instant now) {
+  {
+    const std::lock_guard guard(flush_mutex_);
+    flush_ = {};
+    flush_due_.store(0, std::memory_order_relaxed);
+  }
+  for (const auto& p : partitions_) {
+    const std::lock_guard guard(p->mutex);
+    const engine::shard_limits limits = p->items.limits();
+    const std::size_t journal_limit = p->journal.limit();
+    std::destroy_at(&p->items);
+    std::construct_at(&p->items, limits);
+    std::destroy_at(&p->journal);
+    std::construct_at(&p->journal, journal_limit);
+    p->items.set_drop_listener(p.get());
+    p->items.set_shared(p->confirmed, node_ids_used_.load(std::memory_order_relaxed));
+    p->journal_charge = 0;
+    p->news_end = 0;
+    p->split_since = {};
+    p->clock.observe(version(version::ticks_at(now.wall), 0));
+  }
+}
+
+version store::issue(const hashed_key& k, instant now) {
+  partition& p = partition_of(k.hash);
+  const std::lock_guard guard(p.mutex);
+  return p.clock.issue(now.wall, node_id());
 }
 
 void store::prefetch_item(std::uint64_t hash) const noexcept {

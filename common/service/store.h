@@ -165,6 +165,13 @@ class store final : public replication::data_port {
     return {*this, partition_of(k.hash), now};
   }
 
+  // Everything is as in a new store, but for the clocks, which go on. Nobody holds a large value of
+  // it, and nobody brings anything into the processor's cache meanwhile.
+  void forget(instant now);
+
+  // A version above all that the key's shard has seen, for what is stored elsewhere.
+  version issue(const hashed_key& k, instant now);
+
   // Ahead of a batch of commands: brings what they will touch into the processor's cache, first the
   // index of all their keys, then all their items. A shard that is busy is passed over.
   void prefetch_index(std::uint64_t hash) const noexcept {

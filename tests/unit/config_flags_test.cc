@@ -322,8 +322,10 @@ TEST_CASE("every key has its variable, and an unknown one is an error") {
           other.set(wanted, parse_value(other, other.example).result);
           environment.push_back(other.variable() + "=" + std::string(other.example));
         }
-    if (which.path() == "admin.tls_key") {
-      const key& other = key_at("admin.tls_certificate");
+    for (const auto& [path, needed] : {std::pair{"admin.tls_key", "admin.tls_certificate"},
+                                       std::pair{"cache.engine", "backend.address"}}) {
+      if (which.path() != path) continue;
+      const key& other = key_at(needed);
       other.set(wanted, parse_value(other, other.example).result);
       environment.push_back(other.variable() + "=" + std::string(other.example));
     }

@@ -100,13 +100,14 @@ TEST_CASE("every key of the sample file has its description, range, default and 
 TEST_CASE("the table has a key for every member of options") {
   // A new member breaks this until it is listed here, and then the count until it has a key.
   const options o;
-  const auto& [listen, tls, auth, commands, cache, workers, replication, control, admin, hooks, log,
-               process] = o;
+  const auto& [listen, tls, auth, commands, cache, backend, workers, replication, control, admin,
+               hooks, log, process] = o;
   [[maybe_unused]] const auto& [l1, l2, l3, l4, l5, l6, l7, l8, l9, l10, l11] = listen;
   [[maybe_unused]] const auto& [t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12] = tls;
   [[maybe_unused]] const auto& [a1] = auth;
   [[maybe_unused]] const auto& [d1, d2, d3, d4] = commands;
-  [[maybe_unused]] const auto& [c1, c2, c3, c4] = cache;
+  [[maybe_unused]] const auto& [c1, c2, c3, c4, c5] = cache;
+  [[maybe_unused]] const auto& [b1, b2, b3, b4] = backend;
   [[maybe_unused]] const auto& [w1, w2] = workers;
   [[maybe_unused]] const auto& [r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12, r13, r14, r15,
                                 r16, r17, r18, r19, r20, r21, r22, r23, r24, r25, r26, r27, r28,
@@ -116,7 +117,7 @@ TEST_CASE("the table has a key for every member of options") {
   [[maybe_unused]] const auto& [h1, h2, h3, h4, h5] = hooks;
   [[maybe_unused]] const auto& [g1, g2] = log;
   [[maybe_unused]] const auto& [p1, p2, p3, p4, p5] = process;
-  REQUIRE(schema().size() == 11 + 12 + 1 + 4 + 4 + 2 + 35 + 2 + 6 + 5 + 2 + 5);
+  REQUIRE(schema().size() == 11 + 12 + 1 + 4 + 5 + 4 + 2 + 35 + 2 + 6 + 5 + 2 + 5);
 }
 
 TEST_CASE("each key of the table sets a member of its own, and its example is accepted") {

@@ -53,7 +53,7 @@ TEST_CASE("a misspelled or misplaced key is named with the nearest one") {
        "'replication')"},
       {"zzzzzz: 1\n",
        "f.yaml:1:1: unknown section 'zzzzzz' (sections: listen, tls, auth, commands, cache, "
-       "workers, replication, control, admin, hooks, log, process)"},
+       "backend, workers, replication, control, admin, hooks, log, process)"},
       {"listen:\n  zzzzzzzz: 1\n",
        "f.yaml:2:3: unknown key 'zzzzzzzz' in 'listen' (keys: addresses, port, tcp, "
        "unix_socket, unix_mask, backlog, connections_max, reject_at_limit, idle_timeout, "
@@ -247,10 +247,11 @@ TEST_CASE("wrong nesting and duplicates are errors") {
        "below it, indented; found a list"},
       {"- listen\n",
        "f.yaml:1:1: the file must consist of sections (listen, tls, auth, commands, cache, "
-       "workers, replication, control, admin, hooks, log, process), not of a list"},
+       "backend, workers, replication, control, admin, hooks, log, process), not of a list"},
       {"just text\n",
        "f.yaml:1:1: the file must consist of sections (listen, tls, auth, commands, cache, "
-       "workers, replication, control, admin, hooks, log, process), not of a single value"},
+       "backend, workers, replication, control, admin, hooks, log, process), not of a single "
+       "value"},
       {"listen:\n  port: 1\n  port: 2\n",
        "f.yaml:3:3: duplicate key 'port' in 'listen' (the first is on line 2)"},
       {"listen:\n  port: 1\nlog:\n  verbosity: 1\nlisten:\n  backlog: 2\n",
@@ -305,7 +306,7 @@ TEST_CASE("all errors of a file are reported at once") {
               "f.yaml:3:3: unknown key 'prot' in 'listen' (did you mean 'port'?)",
               "f.yaml:5:11: cache.memory: '64' needs a unit, such as 64MiB (allowed: 1MiB..16TiB)",
               "f.yaml:6:1: unknown section 'bogus' (sections: listen, tls, auth, commands, cache, "
-              "workers, replication, control, admin, hooks, "
+              "backend, workers, replication, control, admin, hooks, "
               "log, process)",
               "f.yaml:9:15: replication.dead_after (1s) must be longer than "
               "replication.heartbeat_interval (1m)"});

@@ -10,7 +10,7 @@
 #include <span>
 #include <string_view>
 
-namespace tandem::service {
+namespace tandem {
 
 class byte_buffer {
  public:
@@ -66,4 +66,4 @@ class byte_buffer {
   std::size_t tail_ = 0;
 };
 
-}  // namespace tandem::service
+}  // namespace tandem

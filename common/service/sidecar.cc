@@ -1,0 +1,238 @@
+// What clients and the peer change in a backend, and how the index learns of it.
+#include "common/service/sidecar.h"
+
+#include <utility>
+
+#include "common/backend/transfer.h"
+#include "common/protocol/reply.h"
+
+namespace tandem::service {
+
+using backend::change;
+using backend::expected;
+using backend::lane;
+using engine::item_meta;
+using protocol::verb;
+using replication::apply_status;
+using replication::record_kind;
+namespace mark = engine::mark;
+
+namespace {
+
+std::uint8_t marks_after(const expected& to, std::string_view reply, std::uint8_t before) {
+  const std::uint8_t key = to.binary ? mark::binary_key : before & mark::binary_key;
+  switch (to.what) {
+    case verb::meta_get: {
+      const bool won = backend::happened(change::won, reply);
+      return static_cast<std::uint8_t>(before | key | (won ? mark::win_sent : 0));
+    }
+    case verb::meta_delete:
+      return static_cast<std::uint8_t>(key | mark::stale);
+    case verb::touch:
+    case verb::gat:
+    case verb::gats:
+      return static_cast<std::uint8_t>(before | key);
+    default:
+      return key;
+  }
+}
+
+}  // namespace
+
+sidecar::sidecar(store& index, backend::lanes& lanes, std::function<void()> wake)
+    : index_(index),
+      lanes_(lanes),
+      wake_(std::move(wake)),
+      journal_looks_(index.shard_count()),
+      scan_looks_(index.shard_count()),
+      waiting_(lanes.size()) {}
+
+// --- clients' changes ----------------------------------------------------------------------------
+
+bool sidecar::record(expected& to, std::string_view key, std::string_view reply, instant now) {
+  const auto marked = [&](const ack_ticket& t) {
+    to.changed = true;
+    to.mark_slot = t.slot;
+    to.mark_position = t.position;
+    return true;
+  };
+  if (to.what == verb::flush_all) {
+    if (!reply.starts_with("OK")) return false;
+    return marked({index_.shard_count(), index_.flush_all(to.exptime, now)});
+  }
+  // Without an answer it may have happened.
+  const change what = to.reply.what;
+  const bool unknown = reply.empty() && (what == change::stored || what == change::removed);
+  if (!unknown && !backend::happened(what, reply)) return false;
+  const hashed_key k(key, to.hash);
+  auto shard = index_.lock(k, now);
+  if (what == change::removed && !unknown) {
+    shard.remove(k);
+    return marked(shard.ticket());
+  }
+  const auto before = shard.peek(k);
+  const bool known = before && before->meta.kind == engine::item_kind::value;
+  const std::uint32_t exptime = to.sets_exptime ? to.exptime : known ? before->meta.exptime : 0;
+  const std::uint8_t marks = marks_after(to, reply, known ? before->meta.marks : std::uint8_t{0});
+  if (shard.put(k, 0, exptime, std::string_view(), marks).status != engine::store_status::stored)
+    shard.remove(k);
+  return marked(shard.ticket());
+}
+
+void sidecar::adopt(const backend::dumped_item& item, instant now) {
+  const std::uint32_t seconds = unix_seconds(now.wall);
+  if (item.exptime != 0 && item.exptime <= seconds) return;
+  // memcached's own uniques count from 1; ours are microseconds.
+  constexpr version earliest(std::uint64_t{1} << 40, 0);
+  const version unique(item.cas);
+  const bool ours = unique > earliest && unique.ticks() <= version::ticks_at(now.wall);
+  replication::record r;
+  r.key = item.key;
+  r.meta.stored = ours ? unique : version(1, index_.node_id());
+  r.meta.exptime = item.exptime;
+  if (item.binary) r.meta.marks = mark::binary_key;
+  (void)index_.apply(r, now);
+}
+
+std::optional<version> sidecar::held(std::string_view key, instant now) {
+  const hashed_key k(key);
+  auto shard = index_.lock(k, now);
+  const auto found = shard.peek(k);
+  if (!found || found->meta.kind != engine::item_kind::value) return std::nullopt;
+  return found->meta.stored;
+}
+
+void sidecar::forget(instant now) {
+  journal_looks_.assign(journal_looks_.size(), nullptr);
+  scan_looks_.assign(scan_looks_.size(), nullptr);
+  {
+    const std::lock_guard guard(mutex_);
+    fetches_.clear();
+    for (auto& each : waiting_) each.clear();
+  }
+  index_.forget(now);
+}
+
+// --- the peer's ----------------------------------------------------------------------------------
+
+apply_status sidecar::apply(const replication::record& incoming, instant now) {
+  if (incoming.kind == record_kind::held) return index_.apply(incoming, now);
+  const hashed_key k(incoming.key);
+  lane& to = lanes_.of(k.hash);
+  lane::access with(to);
+  if (!with.up()) return apply_status::no_room;
+  if (!with.changes(k.hash)) return merge(with, k, incoming, now);
+  waiting later{incoming, std::string(incoming.key), std::string(incoming.value)};
+  const std::lock_guard guard(mutex_);
+  waiting_[to.home()].push_back(std::move(later));
+  return apply_status::applied;
+}
+
+void sidecar::apply_all(std::span<const replication::record> incoming, instant now,
+                        std::span<apply_status> results) {
+  for (std::size_t i = 0; i < incoming.size(); ++i) results[i] = apply(incoming[i], now);
+}
+
+void sidecar::retry(std::uint16_t home, instant now) {
+  std::vector<waiting> again;
+  {
+    const std::lock_guard guard(mutex_);
+    if (waiting_[home].empty()) return;
+    again.swap(waiting_[home]);
+  }
+  for (waiting& each : again) {
+    each.what.key = each.key;
+    each.what.value = each.value;
+    (void)apply(each.what, now);
+  }
+}
+
+// The index has no values, flags and CAS uniques: what has the same version is the same.
+apply_status sidecar::merge(lane::access& with, const hashed_key& k,
+                            const replication::record& incoming, instant now) {
+  replication::record known;
+  known.kind = incoming.kind;
+  known.key = incoming.key;
+  known.meta = incoming.meta;
+  known.meta.flags = 0;
+  known.meta.cas = 0;
+  known.meta.marks &= static_cast<std::uint8_t>(~mark::own_cas);
+  const apply_status status = index_.apply(known, now);
+  if (status == apply_status::applied) write(with, k, incoming, now);
+  if (status == apply_status::no_room) {
+    replication::record gone;
+    gone.kind = record_kind::gone;
+    gone.key = incoming.key;
+    gone.meta.marks = incoming.meta.marks;
+    write(with, k, gone, now);
+  }
+  return status;
+}
+
+// The reply is of no interest: if the backend could not store it, it is not there, and neither is
+// what it replaces.
+void sidecar::expect_done(lane::access& with) {
+  expected e;
+  e.reply.how = backend::treatment::nothing;
+  with.add(e, {});
+}
+
+void sidecar::write(lane::access& with, const hashed_key& k, const replication::record& incoming,
+                    instant now) {
+  const item_meta& meta = incoming.meta;
+  const std::uint32_t seconds = unix_seconds(now.wall);
+  const backend::item_name name{k.key, (meta.marks & mark::binary_key) != 0};
+  byte_buffer& out = with.out();
+  const bool over = meta.exptime != 0 && meta.exptime <= seconds;
+  if (incoming.kind != record_kind::value || over) {
+    backend::write_remove(out, name);
+    return expect_done(with);
+  }
+  backend::item_head head{name, meta.flags, meta.exptime, incoming.value_size(), {}};
+  if (with.explicit_cas()) head.cas = meta.cas_unique();
+  backend::write_item_line(out, head, seconds);
+  for (std::size_t at = 0; at < head.value_size; at += incoming.piece_at(at).size())
+    out.append(incoming.piece_at(at));
+  out.append(protocol::reply::crlf);
+  expect_done(with);
+  if ((meta.marks & mark::stale) == 0) return;
+  backend::write_stale(out, head, seconds);
+  expect_done(with);
+  if ((meta.marks & mark::win_sent) == 0) return;
+  backend::write_win(out, name);
+  expect_done(with);
+}
+
+void sidecar::apply_flush(const replication::flush_state& incoming, instant now) {
+  const replication::flush_state before = index_.flush();
+  index_.apply_flush(incoming, now);
+  if (index_.flush() == before) return;
+  lane::access with(lanes_.at(0));
+  if (!with.up()) return;
+  const bool later = incoming.pending_at > unix_seconds(now.wall);
+  protocol::request flush;
+  flush.what = verb::flush_all;
+  flush.exptime = later ? static_cast<std::int32_t>(incoming.pending_at) : 0;
+  (void)backend::write_request(with.out(), flush, {}, {});
+  expect_done(with);
+}
+
+// In the lane's thread.
+void sidecar::answered(const expected& to, std::string_view reply) {
+  fetch f;
+  {
+    const std::lock_guard guard(mutex_);
+    const auto found = fetches_.find(to.number);
+    if (found == fetches_.end()) return;
+    f = std::move(found->second);
+    fetches_.erase(found);
+  }
+  f.of->states[f.number].reply = reply;
+  if (reply.empty()) f.of->lost.store(true);
+  // Where some are lost opened() will wake.
+  if (f.of->missing.fetch_sub(1) != 1 || f.of->lost.load()) return;
+  arrivals_.fetch_add(1);
+  wake_();
+}
+
+}  // namespace tandem::service

@@ -1,0 +1,206 @@
+// What a backend's index tells the peer: states named by it, with the values that the backend has.
+#include <utility>
+
+#include "common/backend/transfer.h"
+#include "common/service/sidecar.h"
+
+namespace tandem::service {
+
+using backend::expected;
+using backend::lane;
+using replication::record_kind;
+namespace mark = engine::mark;
+
+namespace {
+
+// States of one look: their values are in memory together.
+constexpr std::size_t journal_look = 32;
+constexpr unsigned scan_look_factor = 2;   // of the caller's budget
+constexpr std::uint32_t ttl_rounding = 2;  // seconds
+
+// A look by mg would be told to refresh a stale item, in a client's place; gets does not show more
+// than the index knows.
+bool reads_beside(std::uint8_t marks) {
+  return (marks & mark::stale) != 0 && (marks & mark::binary_key) == 0;
+}
+
+bool same(const engine::cursor& a, const engine::cursor& b) {
+  return a.position == b.position && a.bucket == b.bucket && a.depth == b.depth && a.done == b.done;
+}
+
+// The backend says in whole seconds how long an item has; the index knows the moment, but for what
+// was changed there in ways that it did not hear of.
+std::uint32_t exptime_of(const backend::fetched_item& item, std::uint32_t known, instant now) {
+  if (!item.ttl) return 0;
+  const std::uint32_t told = unix_seconds(now.wall) + *item.ttl;
+  const std::uint32_t off = told > known ? told - known : known - told;
+  return off <= ttl_rounding ? known : told;
+}
+
+}  // namespace
+
+// --- looks ---------------------------------------------------------------------------------------
+
+sidecar::look_ptr sidecar::look_at_journal(std::size_t shard, replication::journal::position from,
+                                           instant now) {
+  auto look = std::make_shared<look_out>();
+  look->from = from;
+  while (look->states.size() < journal_look) {
+    const std::size_t before = look->states.size();
+    const auto after = index_.read_journal(shard, from, now, [&](const replication::record& r) {
+      look->states.push_back({r.kind, std::string(r.key), r.meta});
+      return false;
+    });
+    if (after == from) break;
+    from = after;
+    // Only entries that later ones speak for.
+    if (look->states.size() == before) look->states.push_back({record_kind::held, {}, {}});
+    look->states.back().after = after;
+  }
+  ask(look);
+  return look;
+}
+
+sidecar::look_ptr sidecar::look_at_index(std::size_t shard, const engine::cursor& at,
+                                         unsigned budget, version newer_than, instant now) {
+  auto look = std::make_shared<look_out>();
+  look->begin = look->end = at;
+  look->newer_than = newer_than;
+  index_.scan(shard, look->end, budget * scan_look_factor, newer_than, now,
+              [&](const replication::record& r) {
+                look->states.push_back({r.kind, std::string(r.key), r.meta});
+                return true;
+              });
+  ask(look);
+  return look;
+}
+
+// Asks the backend for the values.
+void sidecar::ask(const look_ptr& what) {
+  std::size_t count = 0;
+  for (wanted& w : what->states) {
+    w.fetches = w.kind == record_kind::value;
+    count += w.fetches ? 1 : 0;
+  }
+  what->missing.store(count);
+  for (std::size_t i = 0; i < what->states.size(); ++i) {
+    const wanted& w = what->states[i];
+    if (!w.fetches) continue;
+    const hashed_key k(w.key);
+    expected e;
+    e.who = this;
+    e.reply.shape = backend::reply_shape::meta;
+    {
+      const std::lock_guard guard(mutex_);
+      e.number = next_fetch_;
+      ++next_fetch_;
+      fetches_.emplace(e.number, fetch{what, i});
+    }
+    {
+      lane::access with(lanes_.of(k.hash));
+      if (with.up()) {
+        e.home = with.home();
+        if (reads_beside(w.meta.marks)) {
+          backend::write_gets(with.out(), w.key);
+          e.reply.shape = backend::reply_shape::values;
+        } else {
+          backend::write_fetch(with.out(), {w.key, (w.meta.marks & mark::binary_key) != 0});
+        }
+        with.add(e, {});
+        continue;
+      }
+    }
+    answered(e, {});
+  }
+}
+
+// The state may have been replaced while its value was fetched, which is then as new or newer. What
+// is deleted meanwhile must not be sent behind the news of that.
+bool sidecar::give(const wanted& w, instant now, const replication::record_sink& sink) const {
+  if (!w.fetches) {
+    if (w.kind == record_kind::held) return true;
+    replication::record r;
+    r.kind = w.kind;
+    r.key = w.key;
+    r.meta = w.meta;
+    return sink(r);
+  }
+  bool found = false, goes_on = true;
+  index_.look(w.key, now, [&](const replication::record& r) {
+    found = true;
+    goes_on = r.kind == record_kind::value ? give_fetched(w, now, sink) : sink(r);
+    return true;
+  });
+  if (found) return goes_on;
+  replication::record gone;
+  gone.kind = record_kind::gone;
+  gone.key = w.key;
+  gone.meta.stored = w.meta.stored;
+  gone.meta.touched = w.meta.touched;
+  return sink(gone);
+}
+
+// What the backend does not have any more was evicted, or has expired: older states are void.
+bool sidecar::give_fetched(const wanted& w, instant now, const replication::record_sink& sink) {
+  replication::record r;
+  r.kind = w.kind;
+  r.key = w.key;
+  r.meta = w.meta;
+  const bool stale = reads_beside(w.meta.marks);
+  const auto item = stale ? backend::read_gets(w.reply) : backend::read_fetched(w.reply);
+  if (!item) {
+    r.kind = record_kind::gone;
+    r.meta = {};
+    r.meta.stored = w.meta.stored;
+    r.meta.touched = w.meta.touched;
+    return sink(r);
+  }
+  r.value = item->value;
+  r.meta.flags = item->flags;
+  if (!stale) r.meta.exptime = exptime_of(*item, w.meta.exptime, now);
+  r.meta.cas = item->cas;
+  r.meta.marks = static_cast<std::uint8_t>(w.meta.marks | mark::own_cas);
+  return sink(r);
+}
+
+// --- data_port -----------------------------------------------------------------------------------
+
+replication::journal::position sidecar::read_journal(std::size_t shard,
+                                                     replication::journal::position from,
+                                                     instant now,
+                                                     const replication::record_sink& sink) {
+  look_ptr& look = journal_looks_[shard];
+  for (bool go_on = true; go_on;) {
+    if (!look || look->from != from || look->states.empty() ||
+        (look->missing.load() == 0 && look->lost.load()))
+      look = look_at_journal(shard, from, now);
+    if (look->states.empty() || look->missing.load() != 0 || look->lost.load()) return from;
+    std::size_t given = 0;
+    while (given < look->states.size() && go_on) {
+      const wanted& w = look->states[given++];
+      go_on = give(w, now, sink);
+      from = w.after;
+    }
+    look->states.erase(look->states.begin(),
+                       look->states.begin() + static_cast<std::ptrdiff_t>(given));
+    look->from = from;
+    // The next values come while these are sent.
+    if (look->states.empty()) look = look_at_journal(shard, from, now);
+  }
+  return from;
+}
+
+void sidecar::scan(std::size_t shard, engine::cursor& at, unsigned budget, version newer_than,
+                   instant now, const replication::record_sink& sink) {
+  look_ptr& look = scan_looks_[shard];
+  if (!look || !same(look->begin, at) || look->newer_than != newer_than ||
+      (look->missing.load() == 0 && look->lost.load()))
+    look = look_at_index(shard, at, budget, newer_than, now);
+  if (look->missing.load() != 0 || look->lost.load()) return;
+  const look_ptr done = std::exchange(look, nullptr);
+  at = done->end;
+  if (!at.done) look = look_at_index(shard, at, budget, newer_than, now);
+  for (const wanted& w : done->states) give(w, now, sink);
+}
+
+}  // namespace tandem::service

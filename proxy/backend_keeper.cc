@@ -1,0 +1,135 @@
+#include "proxy/backend_keeper.h"
+
+#include <utility>
+
+#include "common/backend/metadump.h"
+#include "proxy/clock.h"
+#include "proxy/log.h"
+
+namespace tandem::proxy {
+namespace {
+
+constexpr std::size_t read_size = std::size_t{64} << 10;
+constexpr std::size_t line_max = 4096;
+
+}  // namespace
+
+backend_keeper::backend_keeper(asio::io_context& context, backend_pool& pool,
+                               service::sidecar& data, std::function<void()> ready,
+                               std::function<void()> lost)
+    : context_(context),
+      pool_(pool),
+      data_(data),
+      ready_(std::move(ready)),
+      lost_(std::move(lost)),
+      socket_(context),
+      dialer_(context, pool.options()),
+      timer_(context) {}
+
+void backend_keeper::changed() {
+  asio::post(context_, [this] { look(); });
+}
+
+void backend_keeper::look() {
+  if (const std::uint64_t losses = pool_.losses(); losses != losses_) {
+    losses_ = losses;
+    ++attempt_;
+    timer_.cancel();
+    dialer_.cancel();
+    error_code ignored;
+    socket_.close(ignored);
+    if (std::exchange(stage_, stage::down) == stage::ready) lost_();
+  }
+  if (stage_ == stage::down && pool_.all_open()) list();
+}
+
+void backend_keeper::list() {
+  stage_ = stage::listing;
+  ++attempt_;
+  in_.consume(in_.size());
+  found_ = 0;
+  ended_ = false;
+  dialer_.start([this, attempt = attempt_](tcp_socket socket, const std::string& why) {
+    if (attempt == attempt_) ask(std::move(socket), why);
+  });
+}
+
+void backend_keeper::ask(tcp_socket socket, const std::string& why) {
+  if (!why.empty()) return finish(why);
+  socket_ = std::move(socket);
+  error_code ec;
+  socket_.write_some(asio::buffer(backend::metadump_request), ec);
+  if (ec) return finish(ec.message());
+  read();
+}
+
+void backend_keeper::read() {
+  timer_.expires_after(pool_.options().timeout);
+  timer_.async_wait([this, attempt = attempt_](error_code ec) {
+    if (!ec && attempt == attempt_) finish("it does not go on");
+  });
+  const std::span<char> room = in_.reserve(read_size);
+  socket_.async_read_some(asio::buffer(room.data(), room.size()),
+                          [this, attempt = attempt_](error_code ec, std::size_t n) {
+                            if (attempt != attempt_) return;
+                            if (ec) return finish(ec.message());
+                            in_.commit(n);
+                            if (!take_lines()) return finish("it cannot list its items now");
+                            if (ended_) return finish("");
+                            read();
+                          });
+}
+
+// False: it does not list them.
+bool backend_keeper::take_lines() {
+  const instant at = now();
+  backend::dumped_item item;
+  while (!ended_) {
+    const std::string_view text = in_.view();
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) return text.size() <= line_max;
+    std::string_view line = text.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    switch (backend::read_dump_line(line, item)) {
+      case backend::dump_line::item:
+        data_.adopt(item, at);
+        ++found_;
+        break;
+      case backend::dump_line::begin:
+        break;
+      case backend::dump_line::end:
+        ended_ = true;
+        break;
+      case backend::dump_line::later:
+      case backend::dump_line::malformed:
+        return false;
+    }
+    in_.consume(end + 1);
+  }
+  return true;
+}
+
+// `why` not: it is tried again.
+void backend_keeper::finish(const std::string& why) {
+  ++attempt_;
+  timer_.cancel();
+  error_code ignored;
+  socket_.close(ignored);
+  if (why.empty() && !pool_.admit(losses_)) {
+    stage_ = stage::down;
+    return look();
+  }
+  if (why.empty()) {
+    spdlog::info("backend: it holds {} items", found_);
+    stage_ = stage::ready;
+    return ready_();
+  }
+  spdlog::warn("backend: listing its items: {}", why);
+  stage_ = stage::down;
+  timer_.expires_after(pool_.options().reconnect_delay);
+  timer_.async_wait([this, attempt = attempt_](error_code ec) {
+    if (!ec && attempt == attempt_) look();
+  });
+}
+
+}  // namespace tandem::proxy

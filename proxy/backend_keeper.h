@@ -1,0 +1,54 @@
+// Whether the memcached that keeps the data can be built on: when all its connections are open it
+// is asked what it holds, and then the node may take part; when one is lost the node starts anew,
+// for nobody knows what became of the data. The control thread's, but for what is marked.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/base/byte_buffer.h"
+#include "common/service/sidecar.h"
+#include "proxy/asio.h"
+#include "proxy/backend_dialer.h"
+#include "proxy/backend_pool.h"
+
+namespace tandem::proxy {
+
+class backend_keeper {
+ public:
+  // `ready`: what the backend holds is in the index; `lost`: forget all of it. They alternate. The
+  // rest outlives the keeper.
+  backend_keeper(asio::io_context& context, backend_pool& pool, service::sidecar& data,
+                 std::function<void()> ready, std::function<void()> lost);
+
+  // A connection was opened or lost. Any thread.
+  void changed();
+
+ private:
+  enum class stage : std::uint8_t { down, listing, ready };
+
+  void look();
+  void list();
+  void ask(tcp_socket socket, const std::string& why);
+  void read();
+  bool take_lines();
+  void finish(const std::string& why);
+
+  asio::io_context& context_;
+  backend_pool& pool_;
+  service::sidecar& data_;
+  const std::function<void()> ready_, lost_;
+  stage stage_ = stage::down;
+  unsigned attempt_ = 0;  // handlers of an earlier one are void
+  std::uint64_t losses_ = 0;
+  tcp_socket socket_;
+  backend_dialer dialer_;
+  steady_timer timer_;
+  byte_buffer in_;
+  std::uint64_t found_ = 0;
+  bool ended_ = false;
+};
+
+}  // namespace tandem::proxy

@@ -1,0 +1,214 @@
+// The index of a backend's data: what clients change is told to the peer with the values that the
+// backend has, and what the peer sends is written there, in an order that loses nothing.
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "common/protocol/parser.h"
+#include "common/service/sidecar.h"
+#include "tests/unit/catch.h"
+
+using namespace tandem;
+using namespace tandem::service;
+using replication::record;
+using replication::record_kind;
+
+namespace {
+
+const instant now{wall_time{std::chrono::seconds(1795697555)}, {}};
+
+struct no_waker final : backend::lane_waker {
+  void wanted() override {}
+};
+
+struct told {
+  record_kind kind;
+  std::string key, value;
+  std::uint64_t cas;
+  friend bool operator==(const told&, const told&) = default;
+};
+
+// A sidecar whose backend is the test.
+class fixture {
+ public:
+  fixture()
+      : lane_(0),
+        index_({.memory_bytes = 32 << 20}),
+        sidecar_(index_, lanes_of(), [this] { ++wakes; }) {
+    lane_.set_waker(waker_);
+    lane_.open(true);
+    index_.set_node_id(1, now);
+    from_ = sidecar_.start_journal(0);
+  }
+
+  // What was sent to the backend since the last call.
+  std::string sent() {
+    byte_buffer out;
+    lane_.take_output(out);
+    return std::string(out.view());
+  }
+  // A client's command goes there.
+  void command(const std::string& line, const std::string& block = {}) {
+    const protocol::request r = protocol::parse_line(line);
+    backend::expected e;
+    e.what = r.what;
+    e.hash = hash_key(r.key);
+    backend::lane::access with(lane_);
+    e.reply = backend::write_request(with.out(), r, block, {});
+    with.add(e, r.key);
+  }
+  void reply(std::string_view text) {
+    const std::span<char> room = lane_.prepare();
+    std::copy(text.begin(), text.end(), room.begin());
+    REQUIRE(lane_.received(
+        text.size(), [&](backend::expected& e, std::string_view key, std::string_view answer) {
+          if (e.reply.what != backend::change::none) (void)sidecar_.record(e, key, answer, now);
+          if (e.who != nullptr) e.who->answered(e, answer);
+        }));
+    sidecar_.retry(0, now);
+  }
+  void change(const std::string& line, std::string_view answer, const std::string& block = {}) {
+    command(line, block);
+    (void)sent();
+    reply(answer);
+  }
+  // What the journal gives now.
+  std::vector<told> journal() {
+    std::vector<told> all;
+    from_ = sidecar_.read_journal(0, from_, now, [&](const record& r) {
+      all.push_back({r.kind, std::string(r.key), std::string(r.value), r.meta.cas_unique()});
+      return true;
+    });
+    return all;
+  }
+  void apply(std::string_view key, std::string_view value, std::uint64_t word,
+             record_kind kind = record_kind::value) {
+    record r;
+    r.kind = kind;
+    r.key = key;
+    r.value = value;
+    r.meta.stored = version(word);
+    (void)sidecar_.apply(r, now);
+  }
+
+  unsigned wakes = 0;
+
+ private:
+  backend::lanes& lanes_of() {
+    lanes_.add(lane_);
+    return lanes_;
+  }
+  no_waker waker_;
+  backend::lane lane_;
+  backend::lanes lanes_;
+
+ public:
+  store index_;
+  sidecar sidecar_;
+
+ private:
+  replication::journal::position from_ = 0;
+};
+
+std::uint64_t later() {
+  return version(version::ticks_at(now.wall) + 60'000'000, 2).word();
+}
+
+}  // namespace
+
+TEST_CASE("a change is told to the peer once the backend has given its value") {
+  fixture f;
+  f.change("set k 5 0 2\r\n", "STORED\r\n", "hi\r\n");
+  REQUIRE(f.journal().empty());
+  REQUIRE(f.sent() == "mg k v f t c u\r\n");
+  REQUIRE(f.journal().empty());  // it does not ask twice
+  REQUIRE(f.sent().empty());
+  f.reply("VA 2 f5 t-1 c77\r\nhi\r\n");
+  REQUIRE(f.wakes == 1);
+  REQUIRE(f.journal() == std::vector<told>{{record_kind::value, "k", "hi", 77}});
+  REQUIRE(f.journal().empty());
+  f.change("set k 5 0 2\r\n", "STORED\r\n", "ho\r\n");
+  (void)f.journal();
+  REQUIRE(f.sent() == "mg k v f t c u\r\n");
+}
+
+TEST_CASE("what changed nothing is not told, and what may have changed something is") {
+  fixture f;
+  f.change("add k 0 0 1\r\n", "NOT_STORED\r\n", "x\r\n");
+  REQUIRE(f.journal().empty());
+  REQUIRE(f.sent().empty());
+  f.change("set k 0 0 1\r\n", "SERVER_ERROR out of memory storing object\r\n", "x\r\n");
+  (void)f.journal();
+  REQUIRE(f.sent() == "mg k v f t c u\r\n");
+  f.reply("EN\r\n");
+  REQUIRE(f.journal() ==
+          std::vector<told>{{record_kind::gone, "k", "", f.index_.journal_version(0, 0).word()}});
+}
+
+TEST_CASE("a value that was fetched before its key was deleted does not go out behind the delete") {
+  fixture f;
+  f.change("set k 0 0 1\r\n", "STORED\r\n", "x\r\n");
+  (void)f.journal();
+  (void)f.sent();
+  f.reply("VA 1 f0 t-1 c5\r\nx\r\n");
+  f.change("delete k\r\n", "DELETED\r\n");
+  for (const told& each : f.journal()) REQUIRE(each.kind == record_kind::tombstone);
+}
+
+TEST_CASE("what the peer sends is written to the backend, and an older state is not") {
+  fixture f;
+  f.apply("k", "hi", later());
+  REQUIRE(f.sent() == "ms k 2 T0 F0 E" + std::to_string(later()) + "\r\nhi\r\n");
+  f.reply("HD\r\n");
+  f.apply("k", "old", later() - 8);
+  f.apply("k", "hi", later());
+  REQUIRE(f.sent().empty());
+  f.apply("k", "", later() + 8, record_kind::tombstone);
+  REQUIRE(f.sent() == "md k\r\n");
+  f.reply("HD\r\n");
+  f.apply("k", "hi", later());
+  REQUIRE(f.sent().empty());
+  REQUIRE(f.journal().empty());
+}
+
+TEST_CASE("the peer's state waits for a client's change of the key, and loses to a later one") {
+  fixture f;
+  f.command("set k 0 0 1\r\n", "x\r\n");
+  (void)f.sent();
+  f.apply("k", "older", version(version::ticks_at(now.wall) - 60'000'000, 2).word());
+  REQUIRE(f.sent().empty());
+  f.reply("STORED\r\n");
+  REQUIRE(f.sent().empty());
+
+  f.command("add k 0 0 1\r\n", "x\r\n");
+  (void)f.sent();
+  f.apply("k", "newer", later());
+  REQUIRE(f.sent().empty());
+  f.reply("NOT_STORED\r\n");
+  REQUIRE(f.sent() == "ms k 5 T0 F0 E" + std::to_string(later()) + "\r\nnewer\r\n");
+}
+
+TEST_CASE("what a backend held already is older than everything") {
+  fixture f;
+  f.sidecar_.adopt({.key = "old", .cas = 17}, now);
+  f.sidecar_.adopt({.key = "gone", .exptime = 1795697000, .cas = 18}, now);
+  REQUIRE(f.index_.items() == 1);
+  engine::cursor at;
+  std::vector<told> all;
+  const auto scan = [&] {
+    f.sidecar_.scan(0, at, 1000, {}, now, [&](const record& r) {
+      all.push_back({r.kind, std::string(r.key), std::string(r.value), r.meta.cas_unique()});
+      return true;
+    });
+  };
+  scan();
+  REQUIRE(at.position == 0);
+  REQUIRE(f.sent() == "mg old v f t c u\r\n");
+  f.reply("VA 1 f0 t-1 c17\r\nv\r\n");
+  while (!at.done) scan();
+  REQUIRE(all == std::vector<told>{{record_kind::value, "old", "v", 17}});
+  f.apply("old", "new", version(std::uint64_t{1} << 20).word());
+  REQUIRE(f.sent().starts_with("ms old 3 "));
+  f.sidecar_.forget(now);
+  REQUIRE(f.index_.items() == 0);
+}
