@@ -13,7 +13,8 @@ usage: tests/run.sh [options]
   --sim-seeds N        seeds of the simulator in the plain build (2000)
   --fuzz-seconds N     seconds for each fuzzer (4)
   --tools              also the tests that need a browser, Prometheus, HAProxy, keepalived or the
-                       package tools, which are installed; without, they run where those are there
+                       package tools, which are installed; without, they run where those are there,
+                       but for an operator's session by the README on an empty machine
   --bench              also the benchmarks: CPU time per set and per request against memcached, what
                        the admin port costs
   --jobs N             processes at once (the number of cores)
@@ -203,7 +204,7 @@ main() {
 
   build release all -DCMAKE_BUILD_TYPE=Release -DMEMTANDEM_SIM_SEEDS="$sim_seeds" \
     -DMEMTANDEM_FUZZ_SECONDS="$fuzz_seconds" -DMEMTANDEM_SOAK_ROUNDS="$soak_rounds" \
-    -DMEMTANDEM_BENCH="$bench"
+    -DMEMTANDEM_BENCH="$bench" -DMEMTANDEM_TOOLS="$tools"
   if [[ $lint_only -eq 1 ]]; then
     lint common config proxy tests
     finish

@@ -1,25 +1,19 @@
 """The Debian package: built, installed, upgraded in place without losing the data, and purged.
 
-In a throw-away copy of this machine's root (overlayfs in namespaces of its own); where that cannot be
-had, or a tool is missing, the test is skipped with a line that says so. The programs are those under
-test: nothing is compiled.
+In a machine of its own (machine.py), with the programs under test: nothing is compiled.
 """
 
-import os
 import pathlib
 import shutil
-import subprocess
-import sys
 import tempfile
 
-from harness import SKIPPED, SOURCE
+import machine
 
 # Runs in the copy, as root, with a network of its own.
 SCRIPT = r"""
 set -euo pipefail
 fail() { echo "FAILED: $*" >&2; exit 1; }
-old=/root/one.deb new=/root/two.deb
-ip link set lo up
+old=/root/shared/one.deb new=/root/shared/two.deb
 
 dpkg -i $old >/root/dpkg.log 2>&1 || { cat /root/dpkg.log >&2; fail "the installation"; }
 [[ $(stat -c '%a %U:%G' /etc/memtandem/memtandem.yaml) == "640 root:memtandem" ]] || fail "the conffile's mode"
@@ -76,67 +70,30 @@ left=$(find /etc /usr /lib/systemd /var/lib/systemd /run/ -xdev -iname '*memtand
 echo "installed, upgraded with the data, purged"
 """
 
-ENTER = r"""
-set -e
-root=$1
-mount -t tmpfs none "$root"
-mkdir "$root/up" "$root/work" "$root/root"
-mount -t overlay overlay -o lowerdir=/,upperdir="$root/up",workdir="$root/work" "$root/root" || exit 77
-mount -t proc proc "$root/root/proc"
-mount --rbind /dev "$root/root/dev"
-mount -t tmpfs none "$root/root/run"
-cp "$2/one.deb" "$2/two.deb" "$2/script" "$root/root/root/"
-printf '#!/bin/sh\nexit 101\n' >"$root/root/usr/sbin/policy-rc.d"
-chmod +x "$root/root/usr/sbin/policy-rc.d"
-exec chroot "$root/root" bash /root/script
-"""
 
-
-def skip(why):
-    print(f"skipped: {why}")
-    sys.exit(SKIPPED)
-
-
-def run(*command, **options):
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=280,
-                          check=False, **options)
-    if done.returncode == SKIPPED:
-        skip("an overlay of the root cannot be mounted here")
-    if done.returncode != 0:
-        sys.exit(f"{command[0]} ended with {done.returncode}:\n{done.stdout[-3000:]}"
-                 f"{done.stderr[-5000:]}")
-    return done.stdout
+def next_version(package, directory):
+    """The same as the next version; its path."""
+    unpacked = directory / "unpacked"
+    machine.run("dpkg-deb", "-R", package, unpacked)
+    control = unpacked / "DEBIAN" / "control"
+    control.write_text("".join(
+        line.rstrip("\n") + ("+next\n" if line.startswith("Version:") else "\n")
+        for line in control.read_text().splitlines(keepends=True)))
+    machine.run("dpkg-deb", "-b", "--root-owner-group", "-Zgzip", unpacked, directory / "two.deb")
+    return directory / "two.deb"
 
 
 def main():
-    if os.geteuid() != 0:
-        skip("only root can install packages")
-    for tool in ("dpkg-buildpackage", "dh", "scdoc", "man"):
-        if not shutil.which(tool):
-            skip(f"{tool} is not installed")
-    if subprocess.run(["dpkg-query", "-W", "memtandem"], capture_output=True,
-                      check=False).returncode == 0:
-        skip("memtandem is installed on this machine")
+    machine.require("dpkg-buildpackage", "dh", "scdoc", "man")
     directory = pathlib.Path(tempfile.mkdtemp(prefix="memtandem-package-"))
     try:
-        run(SOURCE / "deploy" / "package.sh", directory / "built",
-            env={**os.environ, "MEMTANDEM_BUILD": os.environ["TANDEM_BUILD_DIR"],
-                 "DEB_BUILD_OPTIONS": "nostrip"})  # takes longer than all else
-        (first,) = (directory / "built").glob("memtandem_*.deb")
-        first.rename(directory / "one.deb")
-        # The next version of the same.
-        run("dpkg-deb", "-R", directory / "one.deb", directory / "unpacked")
-        control = directory / "unpacked" / "DEBIAN" / "control"
-        control.write_text("".join(
-            line.rstrip("\n") + ("+next\n" if line.startswith("Version:") else "\n")
-            for line in control.read_text().splitlines(keepends=True)))
-        run("dpkg-deb", "-b", "--root-owner-group", "-Zgzip", directory / "unpacked",
-            directory / "two.deb")
-        (directory / "script").write_text(SCRIPT)
-        root = directory / "root"
-        root.mkdir()
-        print(run("unshare", "-m", "-n", "-p", "-f", "--kill-child", "bash", "-c", ENTER, "enter",
-                  root, directory).strip().splitlines()[-1])
+        first = machine.build_package(directory / "built")
+        second = next_version(first, directory)
+        shared = directory / "shared"
+        shared.mkdir()
+        first.rename(shared / "one.deb")
+        second.rename(shared / "two.deb")
+        print(machine.inside(directory, SCRIPT).strip().splitlines()[-1])
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
