@@ -69,6 +69,9 @@ if [[ $tools -eq 1 ]]; then
     chromium chromium-driver python3-selenium   # the status page
     prometheus haproxy keepalived python3-yaml  # checkers of deploy/
     debhelper scdoc man-db                      # the package
+    zsh fish docker-compose                     # completions, the containers' example
+    default-jdk-headless libspymemcached-java   # the README's clients
+    golang-go golang-github-bradfitz-gomemcache-dev
   )
 fi
 

@@ -21,6 +21,9 @@ namespace asio = boost::asio;
 using proxy::error_code;
 using clock = std::chrono::steady_clock;
 
+constexpr std::chrono::milliseconds progress_interval{250};
+constexpr unsigned bar_width = 30;
+
 struct figures {
   latency_buckets latencies;
   std::uint64_t gets = 0, sets = 0, hits = 0, wrong = 0, broken = 0, refused = 0;
@@ -208,6 +211,16 @@ int connect_all(const bench_options& how, std::vector<int>& sockets) {
   return yes;
 }
 
+std::string progress_text(const plan& now, double seconds) {
+  const double done = static_cast<double>(now.sum.gets + now.sum.sets);
+  const double share = now.filling
+                           ? static_cast<double>(now.next_fill) / static_cast<double>(now.how.keys)
+                           : seconds / now.how.seconds;
+  return std::string(now.filling ? "filling " : "") + bar(share, bar_width) + " " +
+         human_count(done) + " requests, " + human_count(done / seconds) + "/s, " +
+         human_seconds(share > 0 ? seconds / share - seconds : 0) + " left";
+}
+
 void print(const figures& f, double seconds) {
   const double all = static_cast<double>(f.gets + f.sets);
   std::printf("%.0f requests in %.2f s: %s/s (%llu gets, %llu sets), hit ratio %.1f %%\n", all,
@@ -236,10 +249,19 @@ int run_bench(const bench_options& how) {
     connections.push_back(std::make_unique<connection>(context, each, shared));
   const auto run = [&] {
     const auto began = clock::now();
+    const auto passed = [began] {
+      return std::chrono::duration<double>(clock::now() - began).count();
+    };
+    progress_line progress;
     for (const auto& each : connections) each->batch();
     context.restart();
-    context.run();
-    return std::chrono::duration<double>(clock::now() - began).count();
+    for (;;) {
+      context.run_for(progress_interval);
+      if (context.stopped()) break;
+      progress.show(progress_text(shared, passed()));
+    }
+    progress.finish();
+    return passed();
   };
   if (how.fill) {
     shared.filling = true;

@@ -1,6 +1,7 @@
 #include "proxy/ctl/completion.h"
 
 #include <algorithm>
+#include <set>
 #include <vector>
 
 namespace tandem::ctl {
@@ -8,9 +9,10 @@ namespace tandem::ctl {
 namespace {
 
 struct command {
-  std::string path;                // "" for the program, "config check"
-  std::string description;         // on one line, without quotes
-  std::vector<std::string> words;  // of its options, commands and arguments, quoted for any shell
+  std::string path;                 // "" for the program, "config check"
+  std::string description;          // on one line, without quotes
+  std::vector<std::string> words;   // of its options, commands and arguments, quoted for any shell
+  std::vector<std::string> valued;  // of its options, those that a value follows: "-s", "--socket"
 };
 
 std::string plain(std::string text) {
@@ -21,9 +23,12 @@ std::string plain(std::string text) {
 }
 
 void collect(const CLI::App& app, const std::string& path, std::vector<command>& to) {
-  command here{path, plain(app.get_description()), {}};
+  command here{path, plain(app.get_description()), {}, {}};
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& name : option->get_lnames()) here.words.push_back("--" + name);
+    if (option->get_items_expected_max() == 0) continue;
+    for (const std::string& name : option->get_lnames()) here.valued.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) here.valued.push_back("-" + name);
   }
   if (path == "check")
     here.words.insert(here.words.end(),
@@ -42,16 +47,33 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
-// The words so far that are no options name the command; what may follow it is offered.
+// The options, of any command, behind which a word is a value, as a pattern of `case`.
+std::string valued_options(const std::vector<command>& all) {
+  std::set<std::string> names;
+  for (const command& each : all) names.insert(each.valued.begin(), each.valued.end());
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : "|") + name;
+  return text;
+}
+
+// The words so far that are neither options nor their values name the command; what may follow it
+// is offered, and behind an option that wants a value, files.
 std::string bash(const std::vector<command>& all) {
   std::string text =
       "# bash completion for memtandemctl\n"
       "_memtandemctl() {\n"
-      "  local current=${COMP_WORDS[COMP_CWORD]} path= words= i\n"
+      "  local current=${COMP_WORDS[COMP_CWORD]} so_far= words= value= i\n"
       "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
-      "    [[ ${COMP_WORDS[i]} == -* ]] || path+=\"${path:+ }${COMP_WORDS[i]}\"\n"
+      "    if [[ $value ]]; then value=; continue; fi\n"
+      "    case ${COMP_WORDS[i]} in\n"
+      "      " +
+      valued_options(all) +
+      ") value=1 ;;\n"
+      "      -*) ;;\n"
+      "      *) so_far+=\"${so_far:+ }${COMP_WORDS[i]}\" ;;\n"
+      "    esac\n"
       "  done\n"
-      "  case $path in\n";
+      "  case ${value:+value}$so_far in\n";
   for (const command& each : all) {
     text += "    '" + each.path + "') words=\"" + joined(each.words) + "\" ;;\n";
   }
@@ -67,11 +89,18 @@ std::string zsh(const std::vector<command>& all) {
   std::string text =
       "#compdef memtandemctl\n"
       "_memtandemctl() {\n"
-      "  local path= i\n"
+      "  local so_far= value= i\n"  // `path` is zsh's own
       "  for ((i = 2; i < CURRENT; i++)); do\n"
-      "    [[ ${words[i]} == -* ]] || path+=\"${path:+ }${words[i]}\"\n"
+      "    if [[ -n $value ]]; then value=; continue; fi\n"
+      "    case ${words[i]} in\n"
+      "      " +
+      valued_options(all) +
+      ") value=1 ;;\n"
+      "      -*) ;;\n"
+      "      *) so_far+=\"${so_far:+ }${words[i]}\" ;;\n"
+      "    esac\n"
       "  done\n"
-      "  case $path in\n";
+      "  case ${value:+value}$so_far in\n";
   for (const command& each : all) {
     text += "    '" + each.path + "') compadd -- " + joined(each.words) + " ;;\n";
   }
@@ -93,8 +122,11 @@ std::string fish(const std::vector<command>& all) {
     for (const std::string& word : each.words) {
       const bool option = word.starts_with("--");
       if (!option && !leaf) continue;  // a command, which is told by itself
+      const bool valued =
+          std::find(each.valued.begin(), each.valued.end(), word) != each.valued.end();
       text += "complete -c memtandemctl " + (name.empty() ? "" : "-n '" + within + name + "' ") +
-              (option ? "-l " + word.substr(2) : "-a " + word) + "\n";
+              (option ? (valued ? "-rF -l " : "-l ") + word.substr(2) : "-a \"" + word + "\"") +
+              "\n";
     }
   }
   return text;

@@ -1,12 +1,14 @@
 // memtandemctl top: what changed between two reports, as a table.
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cstdio>
 #include <numeric>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "proxy/ctl/exit_code.h"
@@ -86,6 +88,15 @@ class difference {
   double seconds_;
 };
 
+std::string hit_text(const difference& change, const command_row& row) {
+  if (*row.hits == 0) return "-";
+  const double hit = change.rate(row.hits), miss = change.rate(row.misses);
+  if (hit + miss <= 0) return "-";
+  char text[16];
+  std::snprintf(text, sizeof text, "%.1f %%", 100 * hit / (hit + miss));
+  return text;
+}
+
 void print_table(const node_report& before, const node_report& after) {
   const difference change(before, after);
   const std::vector<double> bounds = numbers(after, "/latency/bounds_us");
@@ -97,21 +108,22 @@ void print_table(const node_report& before, const node_report& after) {
       human_bytes(change.rate("bytes_written")).c_str());
   std::printf("%-10s %10s %8s %9s %9s %9s\n", "command", "per s", "hits", "p50 us", "p99 us",
               "p99.9 us");
+  // The hottest first.
+  std::vector<std::pair<double, const command_row*>> by_rate;
   for (const command_row& row : rows) {
     double rate = 0;
     for (const char* const counter : row.counters)
       if (*counter != 0) rate += change.rate(counter);
-    std::string hits = "-";
-    if (*row.hits != 0) {
-      const double hit = change.rate(row.hits), miss = change.rate(row.misses);
-      char text[16];
-      std::snprintf(text, sizeof text, "%.1f %%", hit + miss > 0 ? 100 * hit / (hit + miss) : 0);
-      if (hit + miss > 0) hits = text;
-    }
-    const auto samples = change.samples(row.latency);
-    std::printf("%-10s %10s %8s %9s %9s %9s\n", row.name,
-                *row.counters[0] == 0 ? "-" : human_count(rate).c_str(), hits.c_str(),
-                percentile(samples, bounds, 0.5).c_str(), percentile(samples, bounds, 0.99).c_str(),
+    by_rate.emplace_back(rate, &row);
+  }
+  std::stable_sort(by_rate.begin(), by_rate.end(),
+                   [](const auto& one, const auto& other) { return one.first > other.first; });
+  for (const auto& [rate, row] : by_rate) {
+    const auto samples = change.samples(row->latency);
+    std::printf("%-10s %10s %8s %9s %9s %9s\n", row->name,
+                *row->counters[0] == 0 ? "-" : human_count(rate).c_str(),
+                hit_text(change, *row).c_str(), percentile(samples, bounds, 0.5).c_str(),
+                percentile(samples, bounds, 0.99).c_str(),
                 percentile(samples, bounds, 0.999).c_str());
   }
   std::fflush(stdout);

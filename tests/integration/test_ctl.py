@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pty
 import subprocess
 
 import admin
@@ -20,6 +21,20 @@ def ctl(*arguments, node=None, seconds=60, environment=None):
                           capture_output=True, text=True, timeout=seconds, check=False,
                           preexec_fn=die_with_parent, env={**os.environ, **(environment or {})})
     return done.returncode, done.stdout, done.stderr
+
+
+def on_terminal(*arguments):
+    """What it writes to a terminal."""
+    reader, writer = pty.openpty()
+    with subprocess.Popen([binary("TANDEM_CTL", "memtandemctl"), *map(str, arguments)],
+                          stdout=writer, stderr=writer, preexec_fn=die_with_parent):
+        os.close(writer)
+        text = b""
+        with contextlib.suppress(OSError):  # EIO: the other end is closed
+            while part := os.read(reader, 4096):
+                text += part
+    os.close(reader)
+    return text.decode()
 
 
 class Pair(PairTest):
@@ -158,6 +173,9 @@ class Pair(PairTest):
         code, text, _ = ctl("top", "-c", 1, "-n", 0.1, node=node)
         self.assertEqual(code, YES)
         self.assertRegex(text, r"(?m)^get +\d")
+        # On a terminal it tells how far it is while it runs.
+        told = on_terminal("bench", "--server", server, "-k", 100, "-c", 2, "-t", 0.6)
+        self.assertRegex(told, r"\r\x1b\[K\[=+>? *\] +\d+ % \S+ requests, \S+/s, \d+ s left")
         node.kill_and_wait()
         self.assertEqual(ctl("bench", "--server", server, "-t", 0.1)[0], UNREACHABLE)
         self.assertEqual(ctl("tail", "--server", server)[0], UNREACHABLE)
@@ -211,22 +229,39 @@ class Tools(PairTest):
         self.assertIn("route_failover", ctl("pool", "-f", "routelib", pairs[0])[1])
         self.assertIn("--NUMBER-OF-REPLICAS=0", ctl("pool", "-f", "libmemcached", *pairs)[1])
 
-    def test_completions_are_scripts_of_their_shells(self):
-        code, text, _ = ctl("completion", "bash")
+    def offered(self, shell, *words):
+        """What a shell offers after these words, by its script; None where it is not installed."""
+        code, text, _ = ctl("completion", shell)
         self.assertEqual(code, YES)
-        probe = ('\nCOMP_WORDS=(memtandemctl config "")\nCOMP_CWORD=2\n_memtandemctl\n'
-                 'printf "%s " "${COMPREPLY[@]}"\n')
-        done = subprocess.run(["bash", "-c", text + probe], capture_output=True, text=True,
-                              timeout=20, check=True)
-        self.assertLessEqual({"check", "print", "import"}, set(done.stdout.split()))
-        for shell in ("zsh", "fish"):
-            code, text, _ = ctl("completion", shell)
-            self.assertEqual(code, YES)
-            self.assertIn("switchover", text)
-            with contextlib.suppress(FileNotFoundError):
-                done = subprocess.run([shell, "-n"], input=text, capture_output=True, text=True,
-                                      timeout=20, check=False)
-                self.assertEqual((done.returncode, done.stderr), (0, ""))
+        words = ["memtandemctl", *words, ""]
+        listed = " ".join(map(repr, words))
+        script = {
+            "bash": f"{text}\nCOMP_WORDS=({listed})\nCOMP_CWORD={len(words) - 1}\n_memtandemctl\n"
+                    'printf "%s\\n" "${COMPREPLY[@]}"\n',
+            "zsh": "compadd() { print -l -- $@ }\n_files() { print -l files }\n"
+                   f"words=({listed})\nCURRENT={len(words)}\n{text}",
+            "fish": f"source '{self.directory}/fish'\ncomplete -C '{' '.join(words)}'\n"}[shell]
+        (self.directory / shell).write_text(text if shell == "fish" else script)
+        command = {"bash": ["bash", str(self.directory / shell)],
+                   "zsh": ["zsh", "-f", str(self.directory / shell)],
+                   "fish": ["fish", "--no-config", "-c", script]}[shell]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True,
+                                  env={**os.environ, "HOME": str(self.directory)})
+        except FileNotFoundError:
+            print(f"\n  {shell} is not installed")
+            return None
+        self.assertEqual(done.stderr, "")
+        return {line.split("\t")[0] for line in done.stdout.splitlines()}
+
+    def test_completions_are_scripts_of_their_shells(self):
+        for shell in ("bash", "zsh", "fish"):
+            for words, expected in (((), {"status", "switchover", "bench"}),
+                                    (("config",), {"check", "print", "import"}),
+                                    (("-s", "/x", "check"), {"primary", "in-sync"})):
+                offered = self.offered(shell, *words)
+                if offered is not None:
+                    self.assertLessEqual(expected, offered, (shell, words))
 
 
 if __name__ == "__main__":
