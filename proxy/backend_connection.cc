@@ -13,6 +13,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds watch_interval_min{5};
 constexpr int looks_per_timeout = 4;
+constexpr int stalled_timeouts = 60;
 constexpr std::string_view greeting = "version\r\n";
 constexpr std::string_view greeted = "VERSION ";
 constexpr std::size_t greeting_max = 256;
@@ -94,13 +95,33 @@ void backend_connection::read_greeting() {
       return read_greeting();
     if (!greeting_.starts_with(greeted) || !greeting_.ends_with("\r\n"))
       return fail("it is no memcached");
-    timer_.cancel();
-    stage_ = stage::open;
-    lane_.open(
-        pool_.opened(greeting_.substr(greeted.size(), greeting_.size() - greeted.size() - 2)));
-    pool_.ready();
-    if (pool_.follower() != nullptr) pool_.follower()->opened();
+    version_ = greeting_.substr(greeted.size(), greeting_.size() - greeted.size() - 2);
+    open();
     read();
+  });
+}
+
+void backend_connection::open() {
+  timer_.cancel();
+  stage_ = stage::open;
+  lane_.open(pool_.opened(version_));
+  pool_.ready();
+  if (pool_.follower() != nullptr) pool_.follower()->opened();
+}
+
+// What was sent may still be executed, and must not be overtaken by what others send.
+void backend_connection::stall() {
+  stage_ = stage::stalled;
+  std::size_t unanswered = 0;
+  lane_.stall([&](backend::expected& e, std::string_view key) {
+    ++unanswered;
+    answer(e, key, {});
+  });
+  settle();
+  pool_.lost("it does not answer", unanswered);
+  timer_.expires_after(pool_.options().timeout * stalled_timeouts);
+  timer_.async_wait([this, attempt = attempt_](error_code ec) {
+    if (!ec && current(attempt) && stage_ == stage::stalled) fail("it never answered");
   });
 }
 
@@ -182,6 +203,7 @@ void backend_connection::read() {
                                      std::string_view reply) { answer(e, key, reply); });
         settle();
         if (!good) return fail("it sent what was not asked for");
+        if (stage_ == stage::stalled && sending_.empty() && lane_.drained()) open();
         read();
       });
 }
@@ -223,7 +245,7 @@ void backend_connection::watch() {
     if (ec || stage_ != stage::open || !lane_.waiting()) return;
     const steady_time since = answered_at_;
     const bool stuck = lane_.answered() == seen_answered_;
-    if (stuck && now().steady - since >= timeout) return fail("it does not answer");
+    if (stuck && now().steady - since >= timeout) return stall();
     watch();
     if (stuck) answered_at_ = since;
   });

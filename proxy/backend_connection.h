@@ -1,5 +1,6 @@
 // A worker's connection to the memcached that keeps the data: moves bytes between its socket and a
-// backend::lane, connects again when it is lost, for ever, and gives up one that does not answer.
+// backend::lane, connects again when it is lost, for ever. One that does not answer takes no more
+// requests before it has answered those that were sent: only then it is known what became of them.
 // The worker's thread only.
 //
 // What was added by all sessions that the loop found ready goes out in one write; what one read
@@ -49,13 +50,15 @@ class backend_connection final : private backend::lane_waker {
   void stop();
 
  private:
-  enum class stage : std::uint8_t { idle, connecting, greeting, open, stopped };
+  enum class stage : std::uint8_t { idle, connecting, greeting, open, stalled, stopped };
 
   void wanted() override;  // any thread, under the lane's lock
   void connect();
   void connected(tcp_socket socket, const std::string& why);
   void greet();
   void read_greeting();
+  void open();
+  void stall();
   void read();
   void send();
   void wait_to_send();
@@ -81,6 +84,7 @@ class backend_connection final : private backend::lane_waker {
   byte_buffer sending_;
   bool waits_to_send_ = false;
   std::string greeting_;
+  std::string version_;
   steady_timer timer_;  // of connecting, greeting, and the pause between
   steady_timer watch_;  // of replies
   bool watching_ = false;

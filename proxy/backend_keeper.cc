@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t read_size = std::size_t{64} << 10;
 constexpr std::size_t line_max = 4096;
+constexpr std::chrono::milliseconds doubts_pause{5};
 
 }  // namespace
 
@@ -30,6 +31,20 @@ void backend_keeper::changed() {
   asio::post(context_, [this] { look(); });
 }
 
+void backend_keeper::rested() {
+  asio::post(context_, [this] {
+    stage_ = stage::down;
+    look();
+  });
+}
+
+void backend_keeper::look_later(std::chrono::milliseconds pause) {
+  timer_.expires_after(pause);
+  timer_.async_wait([this, attempt = attempt_](error_code ec) {
+    if (!ec && attempt == attempt_) look();
+  });
+}
+
 void backend_keeper::look() {
   if (const std::uint64_t losses = pool_.losses(); losses != losses_) {
     losses_ = losses;
@@ -38,9 +53,16 @@ void backend_keeper::look() {
     dialer_.cancel();
     error_code ignored;
     socket_.close(ignored);
-    if (std::exchange(stage_, stage::down) == stage::ready) lost_();
+    const stage before = stage_;
+    if (before != stage::resting) stage_ = stage::down;
+    if (before == stage::ready) {
+      stage_ = stage::resting;
+      return lost_();
+    }
   }
-  if (stage_ == stage::down && pool_.all_open()) list();
+  if (stage_ != stage::down || !pool_.all_open()) return;
+  if (data_.settle_doubts()) return list();
+  look_later(doubts_pause);
 }
 
 void backend_keeper::list() {
@@ -126,10 +148,7 @@ void backend_keeper::finish(const std::string& why) {
   }
   spdlog::warn("backend: listing its items: {}", why);
   stage_ = stage::down;
-  timer_.expires_after(pool_.options().reconnect_delay);
-  timer_.async_wait([this, attempt = attempt_](error_code ec) {
-    if (!ec && attempt == attempt_) look();
-  });
+  look_later(pool_.options().reconnect_delay);
 }
 
 }  // namespace tandem::proxy

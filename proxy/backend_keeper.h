@@ -3,6 +3,7 @@
 // for nobody knows what became of the data. The control thread's, but for what is marked.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -25,11 +26,14 @@ class backend_keeper {
 
   // A connection was opened or lost. Any thread.
   void changed();
+  // All is forgotten. Any thread, once after each call of `lost`.
+  void rested();
 
  private:
-  enum class stage : std::uint8_t { down, listing, ready };
+  enum class stage : std::uint8_t { down, listing, ready, resting };
 
   void look();
+  void look_later(std::chrono::milliseconds pause);
   void list();
   void ask(tcp_socket socket, const std::string& why);
   void read();

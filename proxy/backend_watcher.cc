@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t read_size = std::size_t{64} << 10;
 constexpr std::size_t line_max = 4096;
 constexpr std::chrono::seconds look_interval{1};
+constexpr std::chrono::milliseconds read_pause{50};
 
 }  // namespace
 
@@ -24,7 +25,8 @@ backend_watcher::backend_watcher(asio::io_context& context, backend_pool& pool,
       secret_(secret),
       socket_(context),
       dialer_(context, pool.options()),
-      timer_(context) {}
+      timer_(context),
+      pause_(context) {}
 
 void backend_watcher::start() {
   if (!pool_.options().watch_writes || std::exchange(runs_, true)) return;
@@ -43,6 +45,7 @@ void backend_watcher::stop() {
   ++attempt_;
   dialer_.cancel();
   timer_.cancel();
+  pause_.cancel();
   error_code ignored;
   socket_.close(ignored);
   pool_.watching(false);
@@ -66,8 +69,17 @@ void backend_watcher::read() {
                             if (attempt != attempt_) return;
                             if (ec) return fail(ec.message());
                             in_.commit(n);
-                            if (take_lines()) read();
+                            if (take_lines()) read_later(n);
                           });
+}
+
+// memcached tells what there is every millisecond; that is not worth waking up for.
+void backend_watcher::read_later(std::size_t received) {
+  if (!accepted_ || received > read_size / 2) return read();
+  pause_.expires_after(read_pause);
+  pause_.async_wait([this, attempt = attempt_](error_code ec) {
+    if (!ec && attempt == attempt_) read();
+  });
 }
 
 // False: it does not go on.

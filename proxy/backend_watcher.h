@@ -30,6 +30,7 @@ class backend_watcher {
  private:
   void ask(tcp_socket socket, const std::string& why);
   void read();
+  void read_later(std::size_t received);
   bool take_lines();
   void fail(const std::string& why);
   void look_later();
@@ -44,7 +45,8 @@ class backend_watcher {
   unsigned attempt_ = 0;  // handlers of an earlier one are void
   tcp_socket socket_;
   backend_dialer dialer_;
-  steady_timer timer_;
+  steady_timer timer_;  // of looks, and of the next attempt
+  steady_timer pause_;  // between reads
   byte_buffer in_;
   bool accepted_ = false;
   std::unique_ptr<backend::bypass_watch> changes_;

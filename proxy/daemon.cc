@@ -169,6 +169,7 @@ void daemon::follow_backend() {
         link_->rest([this] {
           sidecar_->forget(now());
           serve(true);
+          keeper_->rested();
         });
       });
   backend_->watch([this] { keeper_->changed(); });

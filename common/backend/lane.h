@@ -114,6 +114,11 @@ class lane {
   // that was waiting.
   template <class Lost>
   void close(Lost&& lost);
+  // It does not answer, and stays: the same, but what take_output() gave is sent, and its replies
+  // are received, which concern nobody. Until drained() what they did is not known, nor done.
+  template <class Lost>
+  void stall(Lost&& lost);
+  bool drained() const noexcept { return next_ == sent_.list.size(); }
   // Requests were answered so far, and whether any waits.
   std::uint64_t answered() const noexcept { return answered_; }
   bool waiting();
@@ -196,6 +201,29 @@ void lane::close(Lost&& lost) {
   }
   in_.consume(in_.size());
   finder_.restart();
+}
+
+template <class Lost>
+void lane::stall(Lost&& lost) {
+  run unsent;
+  {
+    const std::lock_guard guard(mutex_);
+    up_.store(false, std::memory_order_release);
+    out_.consume(out_.size());
+    std::swap(added_, unsent);
+  }
+  for (std::size_t i = next_; i < sent_.list.size(); ++i) {
+    expected& e = sent_.list[i];
+    lost(e, key_of(e));
+    done(e);
+    e.who = nullptr;
+    e.what = protocol::verb::unknown;
+    e.reply.what = change::none;
+  }
+  for (expected& e : unsent.list) {
+    lost(e, std::string_view(unsent.keys).substr(e.key_at, e.key_size));
+    done(e);
+  }
 }
 
 // The lanes of a process, of which there is at least one. Immutable once threads run, but for

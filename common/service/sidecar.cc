@@ -1,9 +1,9 @@
 // What clients and the peer change in a backend, and how the index learns of it.
 #include "common/service/sidecar.h"
 
+#include <algorithm>
 #include <utility>
 
-#include "common/backend/transfer.h"
 #include "common/protocol/reply.h"
 
 namespace tandem::service {
@@ -18,6 +18,10 @@ using replication::record_kind;
 namespace mark = engine::mark;
 
 namespace {
+
+// Of our own requests that change something; others are numbered from 0.
+constexpr std::uint32_t write_number = UINT32_MAX;
+constexpr std::size_t doubts_max = 65536;
 
 std::uint8_t marks_after(const expected& to, std::string_view reply, std::uint8_t before) {
   const std::uint8_t key = to.binary ? mark::binary_key : before & mark::binary_key;
@@ -45,7 +49,8 @@ sidecar::sidecar(store& index, backend::lanes& lanes, std::function<void()> wake
       wake_(std::move(wake)),
       journal_looks_(index.shard_count()),
       scan_looks_(index.shard_count()),
-      waiting_(lanes.size()) {}
+      waiting_(lanes.size()),
+      written_(lanes.size()) {}
 
 // --- clients' changes ----------------------------------------------------------------------------
 
@@ -108,7 +113,10 @@ void sidecar::forget(instant now) {
   {
     const std::lock_guard guard(mutex_);
     fetches_.clear();
-    for (auto& each : waiting_) each.clear();
+    for (auto& each : waiting_) {
+      for (waiting& w : each) doubt(std::move(w.key), (w.what.meta.marks & mark::binary_key) != 0);
+      each.clear();
+    }
   }
   index_.forget(now);
 }
@@ -120,7 +128,11 @@ apply_status sidecar::apply(const replication::record& incoming, instant now) {
   const hashed_key k(incoming.key);
   lane& to = lanes_.of(k.hash);
   lane::access with(to);
-  if (!with.up()) return apply_status::no_room;
+  if (!with.up()) {
+    const std::lock_guard guard(mutex_);
+    doubt(std::string(incoming.key), (incoming.meta.marks & mark::binary_key) != 0);
+    return apply_status::no_room;
+  }
   if (!with.changes(k.hash)) return merge(with, k, incoming, now);
   waiting later{incoming, std::string(incoming.key), std::string(incoming.value)};
   const std::lock_guard guard(mutex_);
@@ -169,11 +181,18 @@ apply_status sidecar::merge(lane::access& with, const hashed_key& k,
   return status;
 }
 
-// The reply is of no interest: if the backend could not store it, it is not there, and neither is
-// what it replaces.
-void sidecar::expect_done(lane::access& with) {
+// What the reply says is of no interest: if the backend could not store it, it is not there, and
+// neither is what it replaces.
+void sidecar::expect_done(lane::access& with, const backend::item_name& name) {
   expected e;
+  e.who = this;
+  e.number = write_number;
+  e.home = with.home();
   e.reply.how = backend::treatment::nothing;
+  {
+    const std::lock_guard guard(mutex_);
+    written_[e.home].push_back({std::string(name.key), name.binary});
+  }
   with.add(e, {});
 }
 
@@ -186,7 +205,7 @@ void sidecar::write(lane::access& with, const hashed_key& k, const replication::
   const bool over = meta.exptime != 0 && meta.exptime <= seconds;
   if (incoming.kind != record_kind::value || over) {
     backend::write_remove(out, name);
-    return expect_done(with);
+    return expect_done(with, name);
   }
   backend::item_head head{name, meta.flags, meta.exptime, incoming.value_size(), {}};
   if (with.explicit_cas()) head.cas = meta.cas_unique();
@@ -194,13 +213,13 @@ void sidecar::write(lane::access& with, const hashed_key& k, const replication::
   for (std::size_t at = 0; at < head.value_size; at += incoming.piece_at(at).size())
     out.append(incoming.piece_at(at));
   out.append(protocol::reply::crlf);
-  expect_done(with);
+  expect_done(with, name);
   if ((meta.marks & mark::stale) == 0) return;
   backend::write_stale(out, head, seconds);
-  expect_done(with);
+  expect_done(with, name);
   if ((meta.marks & mark::win_sent) == 0) return;
   backend::write_win(out, name);
-  expect_done(with);
+  expect_done(with, name);
 }
 
 void sidecar::apply_flush(const replication::flush_state& incoming, instant now) {
@@ -208,17 +227,21 @@ void sidecar::apply_flush(const replication::flush_state& incoming, instant now)
   index_.apply_flush(incoming, now);
   if (index_.flush() == before) return;
   lane::access with(lanes_.at(0));
-  if (!with.up()) return;
+  if (!with.up()) {
+    const std::lock_guard guard(mutex_);
+    return doubt({}, false);
+  }
   const bool later = incoming.pending_at > unix_seconds(now.wall);
   protocol::request flush;
   flush.what = verb::flush_all;
   flush.exptime = later ? static_cast<std::int32_t>(incoming.pending_at) : 0;
   (void)backend::write_request(with.out(), flush, {}, {});
-  expect_done(with);
+  expect_done(with, {});
 }
 
 // In the lane's thread.
 void sidecar::answered(const expected& to, std::string_view reply) {
+  if (to.number == write_number) return written(to.home, reply.empty());
   fetch f;
   {
     const std::lock_guard guard(mutex_);
@@ -233,6 +256,51 @@ void sidecar::answered(const expected& to, std::string_view reply) {
   if (f.of->missing.fetch_sub(1) != 1 || f.of->lost.load()) return;
   arrivals_.fetch_add(1);
   wake_();
+}
+
+// --- what is not known to be written -------------------------------------------------------------
+
+void sidecar::written(std::uint16_t home, bool lost) {
+  const std::lock_guard guard(mutex_);
+  written_key which = std::move(written_[home].front());
+  written_[home].pop_front();
+  if (lost) doubt(std::move(which.key), which.binary);
+}
+
+// Under the mutex.
+void sidecar::doubt(std::string key, bool binary) {
+  if (key.empty() || doubts_.size() >= doubts_max) doubts_all_ = true;
+  if (doubts_all_) return doubts_.clear();
+  doubts_.push_back({std::move(key), binary});
+}
+
+bool sidecar::settle_doubts() {
+  std::vector<written_key> some;
+  {
+    const std::lock_guard guard(mutex_);
+    if (std::exchange(doubts_all_, false)) some.emplace_back();
+    for (written_key& each : doubts_) some.push_back(std::move(each));
+    doubts_.clear();
+    if (some.empty())
+      return std::all_of(written_.begin(), written_.end(),
+                         [](const auto& each) { return each.empty(); });
+  }
+  for (written_key& each : some) {
+    const bool all = each.key.empty();
+    lane::access with(all ? lanes_.at(0) : lanes_.of(hash_key(each.key)));
+    if (!with.up()) {
+      const std::lock_guard guard(mutex_);
+      doubt(std::move(each.key), each.binary);
+      continue;
+    }
+    const backend::item_name name{each.key, each.binary};
+    if (all)
+      with.out().append("flush_all\r\n");
+    else
+      backend::write_remove(with.out(), name);
+    expect_done(with, name);
+  }
+  return false;
 }
 
 }  // namespace tandem::service

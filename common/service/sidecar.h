@@ -17,6 +17,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -28,6 +29,7 @@
 
 #include "common/backend/lane.h"
 #include "common/backend/metadump.h"
+#include "common/backend/transfer.h"
 #include "common/replication/data_port.h"
 #include "common/service/store.h"
 
@@ -50,6 +52,11 @@ class sidecar final : public replication::data_port, private backend::reply_sink
   std::optional<version> held(std::string_view key, instant now);
   // The backend may be another one: what is known of it is void. Any thread, while the link rests.
   void forget(instant now);
+  // What the peer takes for written here, although the backend was lost before it said so: those
+  // keys are removed there, for a miss is safe and what they replaced is not. True: there are none
+  // any more. False: ask again, it is under way. Any thread, when the backend takes requests again,
+  // before it is asked what it holds.
+  bool settle_doubts();
   // The backend takes requests again. Any thread.
   void opened() {
     arrivals_.fetch_add(1);
@@ -160,7 +167,10 @@ class sidecar final : public replication::data_port, private backend::reply_sink
                                   const replication::record& incoming, instant now);
   void write(backend::lane::access& with, const hashed_key& k, const replication::record& incoming,
              instant now);
-  static void expect_done(backend::lane::access& with);
+  // `name`: without a key, all of them.
+  void expect_done(backend::lane::access& with, const backend::item_name& name);
+  void written(std::uint16_t home, bool lost);
+  void doubt(std::string key, bool binary);
 
   store& index_;
   backend::lanes& lanes_;
@@ -174,6 +184,13 @@ class sidecar final : public replication::data_port, private backend::reply_sink
   std::unordered_map<std::uint32_t, fetch> fetches_;
   std::uint32_t next_fetch_ = 0;
   std::vector<std::vector<waiting>> waiting_;  // by lane
+  struct written_key {
+    std::string key;  // empty: all
+    bool binary = false;
+  };
+  std::vector<std::deque<written_key>> written_;  // by lane: their replies have not come
+  std::vector<written_key> doubts_;
+  bool doubts_all_ = false;
 };
 
 }  // namespace tandem::service

@@ -1,7 +1,6 @@
 // What a backend's index tells the peer: states named by it, with the values that the backend has.
 #include <utility>
 
-#include "common/backend/transfer.h"
 #include "common/service/sidecar.h"
 
 namespace tandem::service {
@@ -93,7 +92,7 @@ void sidecar::ask(const look_ptr& what) {
     {
       const std::lock_guard guard(mutex_);
       e.number = next_fetch_;
-      ++next_fetch_;
+      next_fetch_ = (next_fetch_ + 1) % UINT32_MAX;  // that one is not a fetch's
       fetches_.emplace(e.number, fetch{what, i});
     }
     {

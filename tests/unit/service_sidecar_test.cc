@@ -91,6 +91,22 @@ class fixture {
     (void)sidecar_.apply(r, now);
   }
 
+  // The connection is lost, or hangs; returns how many requests waited.
+  unsigned lose(bool hangs = false) {
+    unsigned count = 0;
+    const auto lost = [&](backend::expected& e, std::string_view) {
+      ++count;
+      if (e.who != nullptr) e.who->answered(e, {});
+    };
+    if (hangs)
+      lane_.stall(lost);
+    else
+      lane_.close(lost);
+    return count;
+  }
+  void open() { lane_.open(true); }
+  bool drained() const { return lane_.drained(); }
+
   unsigned wakes = 0;
 
  private:
@@ -186,6 +202,65 @@ TEST_CASE("the peer's state waits for a client's change of the key, and loses to
   REQUIRE(f.sent().empty());
   f.reply("NOT_STORED\r\n");
   REQUIRE(f.sent() == "ms k 5 T0 F0 E" + std::to_string(later()) + "\r\nnewer\r\n");
+}
+
+TEST_CASE("what the backend did not say it has written is removed there when it is back") {
+  fixture f;
+  REQUIRE(f.sidecar_.settle_doubts());
+  f.apply("known", "x", later());
+  (void)f.sent();
+  f.reply("HD\r\n");
+  f.apply("sent", "x", later());
+  (void)f.sent();
+  f.apply("not", "x", later());
+  REQUIRE(f.lose() == 2);
+  f.apply("refused", "", later(), record_kind::tombstone);
+  f.sidecar_.forget(now);
+  f.open();
+  REQUIRE_FALSE(f.sidecar_.settle_doubts());
+  REQUIRE(f.sent() == "md sent\r\nmd not\r\nmd refused\r\n");
+  REQUIRE_FALSE(f.sidecar_.settle_doubts());
+  REQUIRE(f.sent().empty());
+  f.reply("HD\r\nNF\r\n");
+  REQUIRE(f.lose() == 1);
+  f.open();
+  REQUIRE_FALSE(f.sidecar_.settle_doubts());
+  REQUIRE(f.sent() == "md refused\r\n");
+  f.reply("NF\r\n");
+  REQUIRE(f.sidecar_.settle_doubts());
+}
+
+TEST_CASE("too many doubts, or one about a flush, take all away") {
+  fixture f;
+  f.lose();
+  for (int i = 0; i < 70000; ++i) f.apply("k" + std::to_string(i), "x", later());
+  f.open();
+  REQUIRE_FALSE(f.sidecar_.settle_doubts());
+  REQUIRE(f.sent() == "flush_all\r\n");
+  f.lose();
+  f.open();
+  REQUIRE_FALSE(f.sidecar_.settle_doubts());
+  REQUIRE(f.sent() == "flush_all\r\n");
+  f.reply("OK\r\n");
+  REQUIRE(f.sidecar_.settle_doubts());
+}
+
+TEST_CASE(
+    "a lane that hangs receives what is owed to it, for nobody, and drops what was not sent") {
+  fixture f;
+  f.command("set a 0 0 1\r\n", "x\r\n");
+  (void)f.sent();
+  f.command("set b 0 0 1\r\n", "x\r\n");
+  REQUIRE(f.lose(true) == 2);
+  REQUIRE_FALSE(f.drained());
+  REQUIRE(f.sent().empty());
+  const auto before = f.index_.mutations();
+  f.reply("STORED\r\n");
+  REQUIRE(f.drained());
+  REQUIRE(f.index_.mutations() == before);
+  f.open();
+  f.change("set c 0 0 1\r\n", "STORED\r\n", "x\r\n");
+  REQUIRE(f.index_.mutations() != before);
 }
 
 TEST_CASE("what a backend held already is older than everything") {
