@@ -16,7 +16,8 @@ constexpr std::chrono::milliseconds doubts_pause{5};
 }  // namespace
 
 backend_keeper::backend_keeper(asio::io_context& context, backend_pool& pool,
-                               service::sidecar& data, std::function<void()> ready,
+                               service::sidecar& data,
+                               std::function<void(std::uint64_t losses)> ready,
                                std::function<void()> lost)
     : context_(context),
       pool_(pool),
@@ -137,14 +138,10 @@ void backend_keeper::finish(const std::string& why) {
   timer_.cancel();
   error_code ignored;
   socket_.close(ignored);
-  if (why.empty() && !pool_.admit(losses_)) {
-    stage_ = stage::down;
-    return look();
-  }
   if (why.empty()) {
     spdlog::info("backend: it holds {} items", found_);
     stage_ = stage::ready;
-    return ready_();
+    return ready_(losses_);
   }
   spdlog::warn("backend: listing its items: {}", why);
   stage_ = stage::down;

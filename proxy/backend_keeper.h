@@ -19,10 +19,10 @@ namespace tandem::proxy {
 
 class backend_keeper {
  public:
-  // `ready`: what the backend holds is in the index; `lost`: forget all of it. They alternate. The
-  // rest outlives the keeper.
+  // `ready`: what the backend holds is in the index, as of that number of losses; `lost`: forget
+  // all of it. They alternate. The rest outlives the keeper.
   backend_keeper(asio::io_context& context, backend_pool& pool, service::sidecar& data,
-                 std::function<void()> ready, std::function<void()> lost);
+                 std::function<void(std::uint64_t losses)> ready, std::function<void()> lost);
 
   // A connection was opened or lost. Any thread.
   void changed();
@@ -43,7 +43,8 @@ class backend_keeper {
   asio::io_context& context_;
   backend_pool& pool_;
   service::sidecar& data_;
-  const std::function<void()> ready_, lost_;
+  const std::function<void(std::uint64_t)> ready_;
+  const std::function<void()> lost_;
   stage stage_ = stage::down;
   unsigned attempt_ = 0;  // handlers of an earlier one are void
   std::uint64_t losses_ = 0;

@@ -68,11 +68,9 @@ void backend_pool::failed(const std::string& why) {
   spdlog::warn("backend: cannot use {}: {}", options_.address, why);
 }
 
-bool backend_pool::admit(std::uint64_t losses) {
+void backend_pool::admit(std::uint64_t losses) {
   const std::lock_guard guard(mutex_);
-  if (losses != losses_) return false;
-  lanes_.admit(true);
-  return true;
+  if (losses == losses_) lanes_.admit(true);
 }
 
 void backend_pool::watching(bool on) {

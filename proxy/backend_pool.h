@@ -51,8 +51,8 @@ class backend_pool {
   void watch(std::function<void()> changed) { changed_ = std::move(changed); }
   bool all_open() const;
   // Clients may see what the backend holds, unless a lane was lost since there had been so many
-  // losses; then this is false. After any loss they may not, if somebody follows.
-  [[nodiscard]] bool admit(std::uint64_t losses);
+  // losses. After any loss they may not, if somebody follows.
+  void admit(std::uint64_t losses);
   std::uint64_t losses() const;
 
   // What a watcher sees there: whether it does, and how many more writes went round this process.

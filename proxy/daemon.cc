@@ -160,9 +160,12 @@ void daemon::follow_backend() {
   bypass_ = std::make_unique<backend_watcher>(context_, *backend_, *sidecar_, random_id());
   keeper_ = std::make_unique<backend_keeper>(
       context_, *backend_, *sidecar_,
-      [this] {
+      [this](std::uint64_t losses) {
         bypass_->start();
-        link_->go_on(random_id(), [this] { serve(false); });
+        link_->go_on(random_id(), [this, losses] {
+          serve(false);
+          admit(losses);
+        });
       },
       [this] {
         bypass_->stop();
@@ -173,6 +176,16 @@ void daemon::follow_backend() {
         });
       });
   backend_->watch([this] { keeper_->changed(); });
+}
+
+// Clients may use the backend as soon as the node serves again: when no worker is still at what it
+// took from a client before, which would see a backend that is not filled.
+void daemon::admit(std::uint64_t losses) {
+  const auto busy = std::make_shared<std::atomic<std::size_t>>(workers_.size());
+  for (const auto& each : workers_)
+    each->post([this, losses, busy] {
+      if (busy->fetch_sub(1) == 1) backend_->admit(losses);
+    });
 }
 
 service::peer_requests::result daemon::execute(std::string_view request) {

@@ -103,6 +103,7 @@ class daemon final : public service::server, private peer_link_owner {
   admin::snapshot look() const;
   const char* link_security() const;
   void follow_backend();
+  void admit(std::uint64_t losses);
   void command(std::uint64_t id, std::string text);
   void run_command(std::uint64_t id, std::string text);
   void watch_signals();
