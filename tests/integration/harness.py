@@ -22,6 +22,7 @@ import tempfile
 import time
 import unittest
 
+from behind import behind, uniques_travel
 from client import Client, ConnectionLost
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -143,6 +144,9 @@ class Node:
         self.flags = list(flags)
         self.peer_port = None
         self.environment = {}  # besides the test's
+        self.behind = behind(self.directory, name, memory_mib)  # None: it keeps the data itself
+        if self.behind:
+            self.environment.update(self.behind.environment)
         self.log_path = self.directory / f"{name}.log"
         self.log_path.touch()
         self.incarnation = 0
@@ -173,6 +177,8 @@ class Node:
         else:
             self.peer_port = None
         self.note_end()
+        if self.behind:
+            self.behind.start(AS_ROOT, die_with_parent, eventually)
         self._asked_to_end = False
         self.mark()
         self.incarnation += 1
@@ -205,6 +211,8 @@ class Node:
         """kill -9, without waiting for the kernel to be done with it."""
         self._asked_to_end = True
         self._child.send_signal(signal.SIGKILL)
+        if self.behind:
+            self.behind.kill()
 
     def wait_dead(self, seconds=10):
         return self._child.wait(seconds * SLOWDOWN)
@@ -311,7 +319,9 @@ def contents(node, keys):
     with node.client(timeout=20) as client:
         for start in range(0, len(keys), 100):
             found.update(client.gets(*keys[start:start + 100]))
-    return found
+    if uniques_travel():
+        return found
+    return {key: (flags, value, None) for key, (flags, value, _) in found.items()}
 
 
 def differences(first, second, keys):
@@ -365,6 +375,8 @@ class PairTest(unittest.TestCase):
         for node in self.nodes:
             if node.running():
                 node.kill_and_wait()
+            if node.behind:
+                node.behind.kill()
             node.note_end()
             crashed += node.bad_ends
             text = node.log(whole=True)

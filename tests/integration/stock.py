@@ -68,6 +68,7 @@ class StockNode(Node):
                         f"backend: {{address: '{HOST}:{backend.port}', timeout: {int(1000 * SLOWDOWN)}ms}}\n")
         flags = ["--config", str(path), *options.pop("flags", ())]
         super().__init__(directory, name, flags=flags, **options)
+        self.behind, self.environment = None, {}
 
     def wait_serving(self, seconds=10):
         # Without its memcached a node serves, too: errors.
