@@ -1,6 +1,7 @@
 // What a backend's index tells the peer: states named by it, with the values that the backend has.
 #include <utility>
 
+#include "common/protocol/exptime.h"
 #include "common/service/sidecar.h"
 
 namespace tandem::service {
@@ -27,13 +28,15 @@ bool same(const engine::cursor& a, const engine::cursor& b) {
   return a.position == b.position && a.bucket == b.bucket && a.depth == b.depth && a.done == b.done;
 }
 
-// The backend says in whole seconds how long an item has; the index knows the moment, but for what
-// was changed there in ways that it did not hear of.
+// The backend says how long an item has, by its own clock, in whole seconds. Where the peer is sent
+// a moment, the one that the index knows is exact, unless the item was changed in a way that this
+// did not hear of.
 std::uint32_t exptime_of(const backend::fetched_item& item, std::uint32_t known, instant now) {
   if (!item.ttl) return 0;
   const std::uint32_t told = unix_seconds(now.wall) + *item.ttl;
   const std::uint32_t off = told > known ? told - known : known - told;
-  return off <= ttl_rounding ? known : told;
+  const bool moment = *item.ttl > static_cast<std::uint32_t>(protocol::relative_exptime_max);
+  return moment && off <= ttl_rounding ? known : told;
 }
 
 }  // namespace

@@ -22,19 +22,22 @@ _numbers = itertools.count()
 
 
 @functools.cache
+def version():
+    """Of the memcached, as a list of numbers."""
+    told = subprocess.run([BINARY, "-V"], capture_output=True, text=True, check=True).stdout
+    return [int(n) for n in re.findall(r"\d+", told)[:3]]
+
+
 def uniques_travel():
     """Whether CAS uniques are the same on both nodes: from memcached 1.6.27 on."""
-    if not MODE:
-        return True
-    told = subprocess.run([BINARY, "-V"], capture_output=True, text=True, check=True).stdout
-    return [int(n) for n in re.findall(r"\d+", told)[:3]] >= [1, 6, 27]
+    return not MODE or version() >= [1, 6, 27]
 
 
 class Behind:
     """The memcached of one node, on a UNIX socket, so that network namespaces do not matter."""
 
     def __init__(self, directory, name, memory_mib):
-        self._path = directory / f"{name}.sock"
+        self._path = directory / f"{name}.memcached"
         self._memory_mib = memory_mib
         self._child = None
         self.environment = {"MEMTANDEM_CACHE_ENGINE": "memcached",
