@@ -228,7 +228,7 @@ main() {
   run_tests asan
   build tsan "memtandem tandem_unit tandem_load" "${sanitized[@]}" -DMEMTANDEM_SANITIZE=thread -DMEMTANDEM_SIM_SEEDS=10 \
     -DMEMTANDEM_FUZZ_SECONDS=1 -DMEMTANDEM_SOAK_ROUNDS=3
-  run_tests tsan --exclude-regex '^(fuzz|sim|interop.edge_cases|integration.ctl)' # of one thread each
+  run_tests tsan --exclude-regex '^(fuzz|sim|interop.edge_cases|interop.stock_edge_cases|integration.ctl)' # of one thread each
   finish
 }
 

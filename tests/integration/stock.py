@@ -65,7 +65,7 @@ class StockNode(Node):
         self.backend = backend
         path = directory / f"{name}.yaml"
         path.write_text("cache: {engine: memcached}\n"
-                        f"backend: {{address: '{HOST}:{backend.port}', timeout: {int(1000 * SLOWDOWN)}ms}}\n")
+                        f"backend: {{address: '{HOST}:{backend.port}', timeout: {int(1000 * min(SLOWDOWN, 3))}ms}}\n")
         flags = ["--config", str(path), *options.pop("flags", ())]
         super().__init__(directory, name, flags=flags, **options)
         self.behind, self.environment = None, {}
