@@ -155,10 +155,10 @@ class Examples(PairTest):
                               timeout=20, check=False, env={**os.environ, **variables})
         self.assertEqual(done.returncode, 0, done.stderr)
 
-    def test_kubernetes(self):
-        documents = self.documents("kubernetes/memtandem.yaml")
+    def check_pods(self, path):
+        """A file's StatefulSet: names that fit; the node's container and all of them."""
         by_kind = {}
-        for each in documents:
+        for each in self.documents(path):
             self.assertTrue({"apiVersion", "kind", "metadata"} <= set(each), each)
             by_kind.setdefault(each["kind"], []).append(each)
         (pods,) = by_kind["StatefulSet"]
@@ -167,7 +167,8 @@ class Examples(PairTest):
         self.assertEqual(pods["spec"]["selector"]["matchLabels"], labels)
         self.assertIn(pods["spec"]["serviceName"],
                       [each["metadata"]["name"] for each in by_kind["Service"]])
-        (node,) = template["spec"]["containers"]
+        containers = template["spec"]["initContainers"] + template["spec"]["containers"]
+        (node,) = [each for each in containers if each["name"] == "memtandem"]
         ports = {port["name"]: port["containerPort"] for port in node["ports"]}
         for service in by_kind["Service"]:
             self.assertLessEqual(set(labels.items()),
@@ -176,20 +177,34 @@ class Examples(PairTest):
                 self.assertEqual(ports[port["name"]], port["port"])
         volumes = {volume["name"] for volume in template["spec"]["volumes"]}
         self.assertEqual({mount["name"] for mount in node["volumeMounts"]}, volumes)
-        # The probes ask for what there is, and the hook is a command that there is.
-        served = admin.configure(self.node("a")).start()
-        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        # Each finds the other of the two by the name of the set and of its service.
+        name, service = pods["metadata"]["name"], pods["spec"]["serviceName"]
+        self.assertIn(f"-x {name}-$((1 - ${{HOSTNAME##*-}})).{service}", node["args"][0])
+        self.assert_settings({each["name"]: each["value"] for each in node["env"]})
+        for shell in containers:
+            if "args" in shell:
+                self.assertEqual(checked("bash", "-n", "-c", shell["args"][0]), (0, ""))
+        return node, ports
+
+    def check_probes(self, node, ports, served):
+        """The probes ask for what there is, and the hook is a command that there is."""
+        for probe in {"startupProbe", "livenessProbe", "readinessProbe"} & set(node):
             self.assertEqual(admin.ask(served, node[probe]["httpGet"]["path"])[0], 200)
             self.assertIn(node[probe]["httpGet"]["port"], ports)
         hook = node["lifecycle"]["preStop"]["exec"]["command"]
-        done = subprocess.run([binary("TANDEM_CTL", "memtandemctl"), "-s",
-                               str(served.control_path), *hook[1:]],
-                              capture_output=True, text=True, timeout=20, check=False)
-        self.assertEqual((hook[0], done.returncode), ("memtandemctl", 0), done.stderr)
-        self.assert_settings({each["name"]: each["value"] for each in node["env"]})
-        for shell in [node, *template["spec"]["initContainers"]]:
-            code, text = checked("bash", "-n", "-c", shell["args"][0])
-            self.assertEqual((code, text), (0, ""))
+        ctl = pathlib.Path(binary("TANDEM_CTL", "memtandemctl"))
+        done = subprocess.run(hook, capture_output=True, text=True, timeout=20, check=False,
+                              env={**os.environ, "PATH": f"{ctl.parent}:{os.environ['PATH']}",
+                                   "MEMTANDEM_CONTROL_SOCKET": str(served.control_path)})
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_kubernetes(self):
+        served = admin.configure(self.node("a")).start()
+        pair, ports = self.check_pods("kubernetes/memtandem.yaml")
+        sidecar, sidecar_ports = self.check_pods("kubernetes/sidecar.yaml")
+        self.assertEqual(sidecar["restartPolicy"], "Always")
+        self.check_probes(sidecar, sidecar_ports, served)
+        self.check_probes(pair, ports, served)  # drains it
 
     def test_container(self):
         (compose,) = self.documents("container/docker-compose.yaml")
