@@ -131,15 +131,9 @@ void node::core::on(const event::received& e) {
   for (;;) {
     frame f{};
     switch (s.reader.next(f)) {
-      case frame_reader::status::need_more: {
-        std::uint64_t sequence = 0;
-        if (established_ == s.id && receiver_.ack_due(sequence)) {
-          char bytes[sizeof sequence];
-          store_le(bytes, sequence);
-          s.say(frame_type::ack, {bytes, sizeof bytes});
-        }
+      case frame_reader::status::need_more:
+        if (established_ == s.id) acknowledge(s);
         return;
-      }
       case frame_reader::status::error:
         refuse(s, s.reader.reason(), effect::level::warning);
         return;
@@ -178,6 +172,15 @@ void node::core::on(const event::closed& e) {
 
 void node::core::on(const event::mutated&) {
   pump_wanted_ = true;
+  if (session* const s = established()) acknowledge(*s);
+}
+
+void node::core::acknowledge(session& s) {
+  std::uint64_t sequence = 0;
+  if (!receiver_.ack_due(sequence)) return;
+  char bytes[sizeof sequence];
+  store_le(bytes, sequence);
+  s.say(frame_type::ack, {bytes, sizeof bytes});
 }
 
 // --- what every step looks after -----------------------------------------------------------------

@@ -105,6 +105,8 @@ class node::core {
   void refuse(session& s, const std::string& reason, effect::level severity);
   // No reason: not worth a line.
   void close(session& s, const std::string& reason, loss how = loss::closed);
+  // What was applied and is kept, if anything new.
+  void acknowledge(session& s);
   void schedule_dial(milliseconds delay);
   void back_off();
 

@@ -96,6 +96,11 @@ class data_port {
   virtual void apply_all(std::span<const record> incoming, instant now,
                          std::span<apply_status> results) = 0;
   static constexpr std::size_t apply_max = 32;
+  // What was applied may still be on its way to where it is kept (service/sidecar.h), and is
+  // acknowledged when it is there. applied(): the number of what was applied since it was asked
+  // last; kept(): what has a lower number is there. mutations() rises when kept() has.
+  virtual std::uint64_t applied() { return 0; }
+  virtual std::uint64_t kept() { return 1; }
   // Room for a large value of `size` bytes under `key`; null if it cannot be held here.
   // Memory for its bytes comes with extend(), as they come; false: it cannot be held here.
   virtual engine::large_ref reserve(std::string_view key, std::size_t size, instant now) = 0;

@@ -11,13 +11,21 @@ namespace tandem::replication {
 void receiver::begin() {
   in_sync_ = inventory_wanted_ = ack_due_ = false;
   inventories_heard_.reset();
+  unkept_.clear();
   large_.reset();
   large_size_ = large_have_ = 0;
 }
 
 bool receiver::ack_due(std::uint64_t& sequence) {
-  sequence = last_sequence_;
-  return std::exchange(ack_due_, false);
+  if (std::exchange(ack_due_, false)) unkept_.push_back({data_.applied(), last_sequence_});
+  if (unkept_.empty()) return false;
+  const std::uint64_t kept = data_.kept();
+  bool due = false;
+  for (; !unkept_.empty() && unkept_.front().number < kept; unkept_.pop_front()) {
+    sequence = unkept_.front().sequence;
+    due = true;
+  }
+  return due;
 }
 
 bool receiver::inventory_wanted() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 
@@ -23,7 +24,7 @@ class receiver {
   // Null, or why the session must end.
   [[nodiscard]] const char* take(const frame& f, instant now);
 
-  // Frames applied and not yet acknowledged: sets `sequence` to the last of them.
+  // Frames applied, kept and not yet acknowledged: sets `sequence` to the last of them.
   bool ack_due(std::uint64_t& sequence);
 
   bool in_sync() const noexcept { return in_sync_; }  // the peer said so in this session
@@ -50,6 +51,11 @@ class receiver {
   std::optional<std::uint32_t> inventories_heard_;
   bool ack_due_ = false;
   std::uint64_t last_sequence_ = 0;
+  struct applied_frames {
+    std::uint64_t number;    // data_port::applied()
+    std::uint64_t sequence;  // the last of them
+  };
+  std::deque<applied_frames> unkept_;
   counters totals_;
 
   // The large value under way; large_size_ 0: none. large_ is null when it cannot be held here: its

@@ -2,6 +2,7 @@
 #include "common/service/sidecar.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "common/protocol/reply.h"
@@ -18,6 +19,10 @@ using replication::record_kind;
 namespace mark = engine::mark;
 
 namespace {
+
+constexpr std::uint64_t all_kept = std::numeric_limits<std::uint64_t>::max();
+// Of what no acknowledgement waits for.
+constexpr std::uint64_t number_of_none = all_kept - 1;
 
 // Of our own requests that change something; others are numbered from 0.
 constexpr std::uint32_t write_number = UINT32_MAX;
@@ -114,7 +119,10 @@ void sidecar::forget(instant now) {
     const std::lock_guard guard(mutex_);
     fetches_.clear();
     for (auto& each : waiting_) {
-      for (waiting& w : each) doubt(std::move(w.key), (w.what.meta.marks & mark::binary_key) != 0);
+      for (waiting& w : each) {
+        is_kept(w.number);
+        doubt(std::move(w.key), (w.what.meta.marks & mark::binary_key) != 0);
+      }
       each.clear();
     }
   }
@@ -125,6 +133,11 @@ void sidecar::forget(instant now) {
 
 apply_status sidecar::apply(const replication::record& incoming, instant now) {
   if (incoming.kind == record_kind::held) return index_.apply(incoming, now);
+  return apply(incoming, number_, now);
+}
+
+apply_status sidecar::apply(const replication::record& incoming, std::uint64_t number,
+                            instant now) {
   const hashed_key k(incoming.key);
   lane& to = lanes_.of(k.hash);
   lane::access with(to);
@@ -133,10 +146,11 @@ apply_status sidecar::apply(const replication::record& incoming, instant now) {
     doubt(std::string(incoming.key), (incoming.meta.marks & mark::binary_key) != 0);
     return apply_status::no_room;
   }
-  if (!with.changes(k.hash)) return merge(with, k, incoming, now);
-  waiting later{incoming, std::string(incoming.key), std::string(incoming.value)};
+  if (!with.changes(k.hash)) return merge(with, k, incoming, number, now);
+  waiting later{incoming, std::string(incoming.key), std::string(incoming.value), number};
   const std::lock_guard guard(mutex_);
   waiting_[to.home()].push_back(std::move(later));
+  ++unkept_[number];
   return apply_status::applied;
 }
 
@@ -155,13 +169,16 @@ void sidecar::retry(std::uint16_t home, instant now) {
   for (waiting& each : again) {
     each.what.key = each.key;
     each.what.value = each.value;
-    (void)apply(each.what, now);
+    (void)apply(each.what, each.number, now);
+    const std::lock_guard guard(mutex_);
+    is_kept(each.number);
   }
 }
 
 // The index has no values, flags and CAS uniques: what has the same version is the same.
 apply_status sidecar::merge(lane::access& with, const hashed_key& k,
-                            const replication::record& incoming, instant now) {
+                            const replication::record& incoming, std::uint64_t number,
+                            instant now) {
   replication::record known;
   known.kind = incoming.kind;
   known.key = incoming.key;
@@ -170,20 +187,21 @@ apply_status sidecar::merge(lane::access& with, const hashed_key& k,
   known.meta.cas = 0;
   known.meta.marks &= static_cast<std::uint8_t>(~mark::own_cas);
   const apply_status status = index_.apply(known, now);
-  if (status == apply_status::applied) write(with, k, incoming, now);
+  if (status == apply_status::applied) write(with, k, incoming, number, now);
   if (status == apply_status::no_room) {
     replication::record gone;
     gone.kind = record_kind::gone;
     gone.key = incoming.key;
     gone.meta.marks = incoming.meta.marks;
-    write(with, k, gone, now);
+    write(with, k, gone, number, now);
   }
   return status;
 }
 
 // What the reply says is of no interest: if the backend could not store it, it is not there, and
 // neither is what it replaces.
-void sidecar::expect_done(lane::access& with, const backend::item_name& name) {
+void sidecar::expect_done(lane::access& with, const backend::item_name& name,
+                          std::uint64_t number) {
   expected e;
   e.who = this;
   e.number = write_number;
@@ -191,13 +209,14 @@ void sidecar::expect_done(lane::access& with, const backend::item_name& name) {
   e.reply.how = backend::treatment::nothing;
   {
     const std::lock_guard guard(mutex_);
-    written_[e.home].push_back({std::string(name.key), name.binary});
+    written_[e.home].push_back({std::string(name.key), name.binary, number});
+    ++unkept_[number];
   }
   with.add(e, {});
 }
 
 void sidecar::write(lane::access& with, const hashed_key& k, const replication::record& incoming,
-                    instant now) {
+                    std::uint64_t number, instant now) {
   const item_meta& meta = incoming.meta;
   const std::uint32_t seconds = unix_seconds(now.wall);
   const backend::item_name name{k.key, (meta.marks & mark::binary_key) != 0};
@@ -205,7 +224,7 @@ void sidecar::write(lane::access& with, const hashed_key& k, const replication::
   const bool over = meta.exptime != 0 && meta.exptime <= seconds;
   if (incoming.kind != record_kind::value || over) {
     backend::write_remove(out, name);
-    return expect_done(with, name);
+    return expect_done(with, name, number);
   }
   backend::item_head head{name, meta.flags, meta.exptime, incoming.value_size(), {}};
   if (with.explicit_cas()) head.cas = meta.cas_unique();
@@ -213,13 +232,13 @@ void sidecar::write(lane::access& with, const hashed_key& k, const replication::
   for (std::size_t at = 0; at < head.value_size; at += incoming.piece_at(at).size())
     out.append(incoming.piece_at(at));
   out.append(protocol::reply::crlf);
-  expect_done(with, name);
+  expect_done(with, name, number);
   if ((meta.marks & mark::stale) == 0) return;
   backend::write_stale(out, head, seconds);
-  expect_done(with, name);
+  expect_done(with, name, number);
   if ((meta.marks & mark::win_sent) == 0) return;
   backend::write_win(out, name);
-  expect_done(with, name);
+  expect_done(with, name, number);
 }
 
 void sidecar::apply_flush(const replication::flush_state& incoming, instant now) {
@@ -236,7 +255,7 @@ void sidecar::apply_flush(const replication::flush_state& incoming, instant now)
   flush.what = verb::flush_all;
   flush.exptime = later ? static_cast<std::int32_t>(incoming.pending_at) : 0;
   (void)backend::write_request(with.out(), flush, {}, {});
-  expect_done(with, {});
+  expect_done(with, {}, number_);
 }
 
 // In the lane's thread.
@@ -265,6 +284,34 @@ void sidecar::written(std::uint16_t home, bool lost) {
   written_key which = std::move(written_[home].front());
   written_[home].pop_front();
   if (lost) doubt(std::move(which.key), which.binary);
+  is_kept(which.number);
+}
+
+std::uint64_t sidecar::applied() {
+  const std::lock_guard guard(mutex_);
+  return number_++;
+}
+
+std::uint64_t sidecar::kept() {
+  const std::lock_guard guard(mutex_);
+  const std::uint64_t first = first_unkept();
+  asked_ = unkept_.empty() ? std::nullopt : std::optional(first);
+  return first;
+}
+
+// Under the mutex.
+std::uint64_t sidecar::first_unkept() const {
+  return unkept_.empty() ? all_kept : unkept_.begin()->first;
+}
+
+// Under the mutex: one of those with this number. Wakes the link if it may acknowledge more.
+void sidecar::is_kept(std::uint64_t number) {
+  const auto found = unkept_.find(number);
+  if (--found->second == 0) unkept_.erase(found);
+  if (!asked_ || first_unkept() <= *asked_) return;
+  asked_.reset();
+  arrivals_.fetch_add(1);
+  wake_();
 }
 
 // Under the mutex.
@@ -298,7 +345,7 @@ bool sidecar::settle_doubts() {
       with.out().append("flush_all\r\n");
     else
       backend::write_remove(with.out(), name);
-    expect_done(with, name);
+    expect_done(with, name, number_of_none);
   }
   return false;
 }

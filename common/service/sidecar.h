@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -121,6 +122,9 @@ class sidecar final : public replication::data_port, private backend::reply_sink
     return index_.extend(key, value, now);
   }
   void apply_flush(const replication::flush_state& incoming, instant now) override;
+  // Kept is what the backend has answered.
+  std::uint64_t applied() override;
+  std::uint64_t kept() override;
   void begin_split() override { index_.begin_split(); }
   void count_conflicts() override { index_.count_conflicts(); }
   replication::split_report end_split() override { return index_.end_split(); }
@@ -153,6 +157,7 @@ class sidecar final : public replication::data_port, private backend::reply_sink
   struct waiting {
     replication::record what;  // its key and value are those below
     std::string key, value;
+    std::uint64_t number = 0;  // of applied()
   };
 
   void answered(const backend::expected& to, std::string_view reply) override;
@@ -163,13 +168,20 @@ class sidecar final : public replication::data_port, private backend::reply_sink
   void ask(const look_ptr& what);
   bool give(const wanted& w, instant now, const replication::record_sink& sink) const;
   static bool give_fetched(const wanted& w, instant now, const replication::record_sink& sink);
+  // `number`: of applied().
+  replication::apply_status apply(const replication::record& incoming, std::uint64_t number,
+                                  instant now);
   replication::apply_status merge(backend::lane::access& with, const hashed_key& k,
-                                  const replication::record& incoming, instant now);
+                                  const replication::record& incoming, std::uint64_t number,
+                                  instant now);
   void write(backend::lane::access& with, const hashed_key& k, const replication::record& incoming,
-             instant now);
+             std::uint64_t number, instant now);
   // `name`: without a key, all of them.
-  void expect_done(backend::lane::access& with, const backend::item_name& name);
+  void expect_done(backend::lane::access& with, const backend::item_name& name,
+                   std::uint64_t number);
   void written(std::uint16_t home, bool lost);
+  std::uint64_t first_unkept() const;
+  void is_kept(std::uint64_t number);
   void doubt(std::string key, bool binary);
 
   store& index_;
@@ -187,10 +199,14 @@ class sidecar final : public replication::data_port, private backend::reply_sink
   struct written_key {
     std::string key;  // empty: all
     bool binary = false;
+    std::uint64_t number = 0;  // of applied()
   };
   std::vector<std::deque<written_key>> written_;  // by lane: their replies have not come
   std::vector<written_key> doubts_;
   bool doubts_all_ = false;
+  std::uint64_t number_ = 0;                     // of applied()
+  std::map<std::uint64_t, std::size_t> unkept_;  // how much waits or is written, by that number
+  std::optional<std::uint64_t> asked_;           // what kept() has said, where that was not all
 };
 
 }  // namespace tandem::service

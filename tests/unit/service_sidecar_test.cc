@@ -230,6 +230,36 @@ TEST_CASE("what the backend did not say it has written is removed there when it 
   REQUIRE(f.sidecar_.settle_doubts());
 }
 
+TEST_CASE("what the peer sent is kept when the backend has answered, on whichever way it went") {
+  fixture f;
+  const auto all = f.sidecar_.kept();
+  const auto first = f.sidecar_.applied();
+  REQUIRE(first < all);
+  f.apply("a", "1", later());
+  const auto one = f.sidecar_.applied();
+  REQUIRE(f.sidecar_.kept() == one);
+  // One that waits for a client's change of its key, and one behind it.
+  f.command("set b 0 0 1\r\n", "x\r\n");
+  f.apply("b", "2", later() + 800);
+  const auto two = f.sidecar_.applied();
+  f.apply("c", "3", later());
+  const auto three = f.sidecar_.applied();
+  (void)f.sent();
+  REQUIRE(f.sidecar_.kept() == one);
+  const unsigned before = f.wakes;
+  f.reply("HD\r\n");
+  REQUIRE(f.wakes == before + 1);
+  REQUIRE(f.sidecar_.kept() == two);
+  f.reply("STORED\r\n");  // the client's: now b is written, behind c
+  REQUIRE(f.sidecar_.kept() == two);
+  f.reply("HD\r\n");
+  REQUIRE(f.sidecar_.kept() == two);
+  REQUIRE(f.sent().starts_with("ms b "));
+  f.reply("HD\r\n");
+  REQUIRE(f.sidecar_.kept() > three);
+  REQUIRE(f.wakes > before + 1);
+}
+
 TEST_CASE("too many doubts, or one about a flush, take all away") {
   fixture f;
   f.lose();
