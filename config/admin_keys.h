@@ -48,8 +48,7 @@ inline constexpr std::array admin_keys = {
          .description =
              "A file whose first line is the token with which POST /switchover /promote /demote "
              "/drain /undrain /sync /audit /alone are taken, as 'Authorization: Bearer TOKEN' or "
-             "by "
-             "memtandemctl --url. SIGHUP reads it again. Unset: they are refused, and "
+             "by memtandemctl --url. SIGHUP reads it again. Unset: they are refused, and "
              "control.socket is the way."}),
     detail::in_admin<&admin_options::tls_certificate>(
         {.name = "tls_certificate",

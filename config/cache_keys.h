@@ -65,7 +65,6 @@ inline constexpr std::array cache_keys = {
          .description = "Give every item that is stored a CAS unique. With false it is 0 for all, "
                         "as memcached's -C has it, and cas guards against nothing; unlike there "
                         "it costs 8 bytes an item."}),
-
 };
 
 }  // namespace tandem::config

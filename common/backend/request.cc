@@ -1,6 +1,5 @@
 #include "common/backend/request.h"
 
-#include "common/base/check.h"
 #include "common/protocol/numbers.h"
 #include "common/protocol/reply.h"
 #include "common/protocol/tokens.h"
@@ -9,6 +8,7 @@ namespace tandem::backend {
 
 using protocol::request;
 using protocol::verb;
+using protocol::word_of;
 namespace reply = protocol::reply;
 
 namespace {
@@ -49,53 +49,12 @@ class writer {
   bool begun_ = false;
 };
 
-std::string_view name_of(verb what) {
-  switch (what) {
-    case verb::get:
-      return "get";
-    case verb::gets:
-      return "gets";
-    case verb::gat:
-      return "gat";
-    case verb::gats:
-      return "gats";
-    case verb::set:
-      return "set";
-    case verb::add:
-      return "add";
-    case verb::replace:
-      return "replace";
-    case verb::append:
-      return "append";
-    case verb::prepend:
-      return "prepend";
-    case verb::cas:
-      return "cas";
-    case verb::incr:
-      return "incr";
-    case verb::decr:
-      return "decr";
-    case verb::meta_get:
-      return "mg";
-    case verb::meta_set:
-      return "ms";
-    case verb::meta_delete:
-      return "md";
-    case verb::meta_arithmetic:
-      return "ma";
-    default:
-      break;
-  }
-  CHECK(!"a command of another kind");
-  return {};
-}
-
 treatment heard(const request& r, treatment how) {
   return r.noreply ? treatment::nothing : how;
 }
 
 expectation write_storage(writer& to, const request& r, std::string_view block) {
-  to.word(name_of(r.what)).word(r.key).number(r.flags).time({}, r.exptime).number(r.value_bytes);
+  to.word(word_of(r.what)).word(r.key).number(r.flags).time({}, r.exptime).number(r.value_bytes);
   if (r.what == verb::cas) to.number(r.number);
   to.end(block);
   return {reply_shape::line, heard(r, treatment::as_is), change::stored};
@@ -118,7 +77,7 @@ std::string_view mode_of(verb what) {
 
 expectation write_storage_with(writer& to, const request& r, std::string_view block,
                                std::uint64_t cas) {
-  to.word("ms").word(r.key).number(r.value_bytes).flag("E", cas);
+  to.word(word_of(verb::meta_set)).word(r.key).number(r.value_bytes).flag("E", cas);
   if (r.what == verb::append || r.what == verb::prepend)
     to.word(mode_of(r.what));
   else
@@ -130,12 +89,16 @@ expectation write_storage_with(writer& to, const request& r, std::string_view bl
 
 expectation write_arithmetic(writer& to, const request& r, const unique& cas) {
   if (cas) {
-    to.word("ma").word(r.key).word("v").flag("D", r.number).flag("E", *cas);
+    to.word(word_of(verb::meta_arithmetic))
+        .word(r.key)
+        .word("v")
+        .flag("D", r.number)
+        .flag("E", *cas);
     if (r.what == verb::decr) to.word("MD");
     to.end();
     return {reply_shape::meta, heard(r, treatment::number), change::stored};
   }
-  to.word(name_of(r.what)).word(r.key).number(r.number).end();
+  to.word(word_of(r.what)).word(r.key).number(r.number).end();
   return {reply_shape::line, heard(r, treatment::as_is), change::stored};
 }
 
@@ -170,7 +133,7 @@ bool takes_unique(const request& r) {
 }
 
 expectation write_meta(writer& to, const request& r, std::string_view block, const unique& cas) {
-  to.word(name_of(r.what)).word(r.key);
+  to.word(word_of(r.what)).word(r.key);
   if (r.what == verb::meta_set) to.number(r.value_bytes);
   protocol::token_cursor words(r.rest);
   for (auto word = words.next(); !word.empty(); word = words.next())
@@ -200,16 +163,16 @@ expectation write_request(byte_buffer& out, const request& r, std::string_view b
     case verb::decr:
       return write_arithmetic(to, r, cas);
     case verb::remove:
-      to.word("delete").word(r.key).end();
+      to.word(word_of(r.what)).word(r.key).end();
       return {reply_shape::line, heard(r, treatment::as_is), change::removed};
     case verb::touch:
-      to.word("touch").word(r.key).time({}, r.exptime).end();
+      to.word(word_of(r.what)).word(r.key).time({}, r.exptime).end();
       return {reply_shape::line, heard(r, treatment::as_is), change::stored};
     case verb::flush_all:
-      to.word("flush_all").time({}, r.exptime).end();
+      to.word(word_of(r.what)).time({}, r.exptime).end();
       return {reply_shape::line, heard(r, treatment::as_is), change::none};
     case verb::meta_debug:
-      to.word("me").word(r.key);
+      to.word(word_of(r.what)).word(r.key);
       if (r.meta.has('b')) to.word("b");
       to.end();
       return {reply_shape::line, treatment::as_is, change::none};
@@ -221,7 +184,7 @@ expectation write_request(byte_buffer& out, const request& r, std::string_view b
 expectation write_retrieval(byte_buffer& out, const request& r, std::string_view key, bool last) {
   writer to(out);
   const bool touching = r.what == verb::gat || r.what == verb::gats;
-  to.word(name_of(r.what));
+  to.word(word_of(r.what));
   if (touching) to.time({}, r.exptime);
   to.word(key).end();
   return {reply_shape::values, last ? treatment::as_is : treatment::values_only,

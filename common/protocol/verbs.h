@@ -126,4 +126,57 @@ constexpr verb find_verb(std::string_view word) noexcept {
   }
 }
 
+// The word of a command on data; of others nothing.
+constexpr std::string_view word_of(verb what) noexcept {
+  switch (what) {
+    case verb::get:
+      return "get";
+    case verb::gets:
+      return "gets";
+    case verb::gat:
+      return "gat";
+    case verb::gats:
+      return "gats";
+    case verb::set:
+      return "set";
+    case verb::add:
+      return "add";
+    case verb::replace:
+      return "replace";
+    case verb::append:
+      return "append";
+    case verb::prepend:
+      return "prepend";
+    case verb::cas:
+      return "cas";
+    case verb::remove:
+      return "delete";
+    case verb::incr:
+      return "incr";
+    case verb::decr:
+      return "decr";
+    case verb::touch:
+      return "touch";
+    case verb::flush_all:
+      return "flush_all";
+    case verb::meta_get:
+      return "mg";
+    case verb::meta_set:
+      return "ms";
+    case verb::meta_delete:
+      return "md";
+    case verb::meta_arithmetic:
+      return "ma";
+    case verb::meta_debug:
+      return "me";
+    default:
+      return {};
+  }
+}
+
+// Those that ask for the values of any number of keys.
+constexpr bool asks_for_keys(verb what) noexcept {
+  return what == verb::get || what == verb::gets || what == verb::gat || what == verb::gats;
+}
+
 }  // namespace tandem::protocol

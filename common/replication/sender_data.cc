@@ -1,7 +1,6 @@
 // What a sender puts on the link: live changes, a large value, the scan, what is held here, and the
 // milestones between them.
 #include <algorithm>
-#include <tuple>
 
 #include "common/base/endian.h"
 #include "common/replication/record_codec.h"
@@ -13,10 +12,6 @@ namespace {
 constexpr unsigned scan_budget = 32;  // index positions per look under a shard's lock
 constexpr unsigned scan_looks = 64;   // per frame, so that a sparse index does not take a step over
 constexpr std::size_t chunk_bytes = 64 << 10;
-
-auto place_of(const engine::cursor& c) {
-  return std::tuple(c.position, c.bucket, c.depth, c.done);
-}
 }  // namespace
 
 void sender::close_frame(sink& to, frame_type type, std::string_view payload, std::size_t shard,
@@ -206,7 +201,7 @@ bool sender::send_scan(sink& to) {
   if (!payload_.empty()) close_frame(to, frame_type::records, payload_, no_shard, 0);
   progress_.sent(records, bytes);
   pay(bytes, to.now);
-  return place_of(scan_cursor_) != place_of(from);  // or the values are on their way
+  return scan_cursor_ != from;  // or the values are on their way
 }
 
 // The peer asked what is held here: versions only, it has the values.
@@ -225,7 +220,7 @@ bool sender::send_inventory(sink& to) {
       append_record(payload_, told);
       return true;
     });
-  const bool moved = place_of(tell_cursor_) != place_of(from);
+  const bool moved = tell_cursor_ != from;
   if (!payload_.empty()) close_frame(to, frame_type::records, payload_, no_shard, 0);
   pay(payload_.size(), to.now);
   if (tell_cursor_.done) {

@@ -7,13 +7,8 @@
 namespace tandem::service {
 
 using protocol::action;
-using protocol::verb;
 
 namespace {
-
-constexpr bool asks_for_keys(verb what) {
-  return what == verb::get || what == verb::gets || what == verb::gat || what == verb::gats;
-}
 
 // `line` is whole.
 parsed_line parse(std::string_view line) {
@@ -23,7 +18,7 @@ parsed_line parse(std::string_view line) {
     r.key = {};
     return parsed;
   }
-  if (asks_for_keys(r.what)) r.key = protocol::token_cursor(r.rest).next();
+  if (protocol::asks_for_keys(r.what)) r.key = protocol::token_cursor(r.rest).next();
   if (!r.key.empty()) r.hash = hash_key(static_cast<const hashed_key&>(command_key(r)).key);
   return parsed;
 }

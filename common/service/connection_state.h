@@ -115,7 +115,7 @@ struct connection::state {
   progress send_away(std::string bytes, instant now);
   void back(replication::forward_outcome outcome, std::string_view bytes, instant now);
   // --- commands that a backend executes (relay.cc)
-  bool is_relayed(const command& r) const;
+  static bool is_relayed(const command& r);
   progress start_relayed(const command& r, std::size_t line_size, instant now);
   progress start_relayed_block(const command& r, std::size_t line_size, instant now);
   progress step_relayed_keys(instant now);

@@ -22,8 +22,7 @@ constexpr unsigned together_max = 64;  // commands
 constexpr std::size_t request_bytes_max = std::size_t{2} << 20;
 
 bool retrieves(verb what) {
-  return what == verb::get || what == verb::gets || what == verb::gat || what == verb::gats ||
-         what == verb::meta_get;
+  return protocol::asks_for_keys(what) || what == verb::meta_get;
 }
 
 // Of a retrieval, whether all of it is here.

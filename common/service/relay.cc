@@ -77,10 +77,6 @@ void relay::send(const slot& s, const result& what, output_queue& out, held_repl
 
 namespace {
 
-bool retrieves(verb what) {
-  return what == verb::get || what == verb::gets || what == verb::gat || what == verb::gats;
-}
-
 bool failed(std::string_view answer) {
   return answer.empty() || answer.starts_with("SERVER_ERROR") || answer.starts_with("ERROR");
 }
@@ -132,31 +128,9 @@ void count(worker_statistics& counts, verb what, std::string_view answer) {
 
 }  // namespace
 
-bool connection::state::is_relayed(const command& r) const {
-  switch (r.what) {
-    case verb::get:
-    case verb::gets:
-    case verb::gat:
-    case verb::gats:
-    case verb::set:
-    case verb::add:
-    case verb::replace:
-    case verb::append:
-    case verb::prepend:
-    case verb::cas:
-    case verb::remove:
-    case verb::incr:
-    case verb::decr:
-    case verb::touch:
-    case verb::meta_get:
-    case verb::meta_set:
-    case verb::meta_delete:
-    case verb::meta_arithmetic:
-    case verb::meta_debug:
-      return r.todo == protocol::action::run;
-    default:
-      return false;
-  }
+// Those that name a key.
+bool connection::state::is_relayed(const command& r) {
+  return r.todo == protocol::action::run && !r.key.empty();
 }
 
 namespace {
@@ -232,7 +206,7 @@ void connection::state::send_key_to_backend(std::string_view key, bool last, ins
 
 connection::state::progress connection::state::start_relayed(const command& r,
                                                              std::size_t line_size, instant now) {
-  if (retrieves(r.what)) {
+  if (protocol::asks_for_keys(r.what)) {
     pending = r;
     keys_begin = static_cast<std::size_t>(r.rest.data() - in.view().data());
     keys_end = keys_begin + r.rest.size();

@@ -9,7 +9,8 @@
 //
 // What the peer sends is merged in the index and written through the key's lane, behind what is
 // under way there. While a client's change of the key is under way it waits, because that change
-// has no version yet.
+// has no version yet. It is acknowledged when the backend has answered: a node that is killed
+// before that gets it again.
 //
 // Threads: data_port's calls in the link's; record() and retry() in the lanes'.
 #pragma once
@@ -53,10 +54,11 @@ class sidecar final : public replication::data_port, private backend::reply_sink
   std::optional<version> held(std::string_view key, instant now);
   // The backend may be another one: what is known of it is void. Any thread, while the link rests.
   void forget(instant now);
-  // What the peer takes for written here, although the backend was lost before it said so: those
-  // keys are removed there, for a miss is safe and what they replaced is not. True: there are none
-  // any more. False: ask again, it is under way. Any thread, when the backend takes requests again,
-  // before it is asked what it holds.
+  // What was written there for the peer, and may have been or not: the backend was lost before it
+  // answered. Those keys are removed, for a miss is safe and what they replaced is not, even where
+  // the backend has no uniques of ours that tell how old it is. True: there are none any more.
+  // False: ask again, it is under way. Any thread, when the backend takes requests again, before it
+  // is asked what it holds.
   bool settle_doubts();
   // The backend takes requests again. Any thread.
   void opened() {

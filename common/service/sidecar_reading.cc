@@ -24,10 +24,6 @@ bool reads_beside(std::uint8_t marks) {
   return (marks & mark::stale) != 0 && (marks & mark::binary_key) == 0;
 }
 
-bool same(const engine::cursor& a, const engine::cursor& b) {
-  return a.position == b.position && a.bucket == b.bucket && a.depth == b.depth && a.done == b.done;
-}
-
 // The backend says how long an item has, by its own clock, in whole seconds. Where the peer is sent
 // a moment, the one that the index knows is exact, unless the item was changed in a way that this
 // did not hear of.
@@ -195,7 +191,7 @@ replication::journal::position sidecar::read_journal(std::size_t shard,
 void sidecar::scan(std::size_t shard, engine::cursor& at, unsigned budget, version newer_than,
                    instant now, const replication::record_sink& sink) {
   look_ptr& look = scan_looks_[shard];
-  if (!look || !same(look->begin, at) || look->newer_than != newer_than ||
+  if (!look || look->begin != at || look->newer_than != newer_than ||
       (look->missing.load() == 0 && look->lost.load()))
     look = look_at_index(shard, at, budget, newer_than, now);
   if (look->missing.load() != 0 || look->lost.load()) return;

@@ -62,24 +62,6 @@ verb condition_of(const request& r) {
   }
 }
 
-// As `watch` names it.
-std::string_view command_name(verb what) {
-  switch (what) {
-    case verb::add:
-      return "add";
-    case verb::replace:
-      return "replace";
-    case verb::append:
-      return "append";
-    case verb::prepend:
-      return "prepend";
-    case verb::cas:
-      return "cas";
-    default:
-      return "set";
-  }
-}
-
 // The CAS unique that cas compares with; 0 is no item's.
 std::uint64_t compared_with(const request& r) {
   return r.what == verb::meta_set ? r.meta.compare : r.number;
@@ -317,7 +299,7 @@ outcome store_once(execution& with, const command& r, const hashed_key& key, con
   if (ahead == nullptr) note_fetch(with, shard, key);
   const outcome result = store_if_allowed(with, shard, key, r, value, ahead);
   if (result.what != storing::joins)
-    note_store(with, shard, key, command_name(condition_of(r)), words_for(result.what).classic,
+    note_store(with, shard, key, protocol::word_of(condition_of(r)), words_for(result.what).classic,
                r.value_bytes);
   return result;
 }
@@ -343,7 +325,7 @@ void store_and_answer(execution& with, const command& r, const block& value) {
 std::string_view refuse_block(execution& with, store::locked& shard, const hashed_key& key,
                               const request& r, store_status status) {
   const std::string_view refusal = words_for(give_up(with, shard, key, r, status).what).classic;
-  note_store(with, shard, key, command_name(condition_of(r)), refusal, r.value_bytes);
+  note_store(with, shard, key, protocol::word_of(condition_of(r)), refusal, r.value_bytes);
   return refusal;
 }
 

@@ -46,6 +46,8 @@ class StockEdgeCases(StockTest):
             found = self.wrong_rows(node.port, cuts_of, NODE_SECONDS, allowed)
         except OSError:
             self.fail(node.log())
+        # An older version differs in many; a memcached that answers nothing in time would in all.
+        self.assertLess(len(allowed), 120)
         print(f"memcached itself differs in {len(allowed)} rows, through the node {len(found)}")
         refused = {row["id"] for row in table.read_table() if REFUSED.match(row["sent"])}
         worse = [text for name, text in found.items()
