@@ -255,10 +255,6 @@ void settings::check_backend() {
     warn(complaint(address, origin_of(address), "has no effect with cache.engine: embedded"));
   if (!used || !usable("backend.address")) return;
   if (b.address.empty()) return fail_key("cache.engine", "memcached needs backend.address");
-  if (opts_.replication.writes == writes_mode::master)
-    fail_key("replication.writes", "master is for cache.engine: embedded");
-  if (opts_.replication.while_syncing == syncing_mode::read_through)
-    fail_key("replication.while_syncing", "read_through is for cache.engine: embedded");
   if (b.address.starts_with('/')) return;
   endpoint where;
   std::string error = parse_endpoint(b.address, where);

@@ -128,7 +128,9 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
   for (unsigned i = 0; i < threads; ++i) {
     worker_backend backend{backend_.get(), static_cast<std::uint16_t>(i),
                            [this](std::uint16_t home, std::vector<backend_mail> replies) {
-                             workers_[home]->mail(std::move(replies));
+                             if (home < workers_.size())
+                               return workers_[home]->mail(std::move(replies));
+                             executor_->mail(std::move(replies));
                            }};
     workers_.push_back(std::make_unique<worker>(data_, *this, forward, counts_, serving_, rules,
                                                 std::move(backend)));
@@ -156,6 +158,10 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
 // that has just started, with what the backend holds.
 void daemon::follow_backend() {
   sidecar_ = std::make_unique<service::sidecar>(data_, backend_->lanes(), [this] { mutated(); });
+  executor_ = std::make_unique<backend_executor>(
+      data_, peer_statistics_, *this, backend_->lanes(),
+      static_cast<std::uint16_t>(backend_->lanes().size()),
+      [this](std::function<void()> call) { link_->post(std::move(call)); });
   backend_->follow(*sidecar_, [this] { mutated(); });
   bypass_ = std::make_unique<backend_watcher>(context_, *backend_, *sidecar_, random_id());
   keeper_ = std::make_unique<backend_keeper>(
@@ -188,19 +194,20 @@ void daemon::admit(std::uint64_t losses) {
     });
 }
 
-service::peer_requests::result daemon::execute(std::string_view request) {
-  // The peer has writes: master, which this node's configuration cannot have.
-  if (backend_) return {std::string(protocol::reply::no_master), {}};
-  return peer_requests_.execute(request, now());
+void daemon::execute(std::string_view request, executed done) {
+  if (executor_) return executor_->execute(request, std::move(done));
+  done(service::execute_for_peer(data_, peer_statistics_, *this, request, now()));
 }
 
-// A worker that gets to this has finished what it was at, and looks at the routes again for all
-// that comes.
+// A worker that gets to this has finished what it was at, or given it to the backend, and looks at
+// the routes again for all that comes.
 void daemon::fence(std::uint64_t id) {
   const auto busy = std::make_shared<std::atomic<std::size_t>>(workers_.size());
   for (const auto& each : workers_)
     each->post([this, id, busy] {
-      if (busy->fetch_sub(1) == 1) link_->fenced(id);
+      if (busy->fetch_sub(1) != 1) return;
+      if (!executor_) return link_->fenced(id);
+      link_->post([this, id] { executor_->fence([this, id] { link_->fenced(id); }); });
     });
 }
 

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "common/admin/snapshot.h"
-#include "common/service/peer_requests.h"
+#include "common/service/peer_request.h"
 #include "common/service/routes.h"
 #include "common/service/server.h"
 #include "common/service/sidecar.h"
@@ -26,6 +26,7 @@
 #include "config/options.h"
 #include "proxy/address.h"
 #include "proxy/asio.h"
+#include "proxy/backend_executor.h"
 #include "proxy/backend_keeper.h"
 #include "proxy/backend_pool.h"
 #include "proxy/backend_watcher.h"
@@ -98,7 +99,7 @@ class daemon final : public service::server, private peer_link_owner {
     if (routes_) routes_->set(what);
   }
   void fence(std::uint64_t id) override;
-  service::peer_requests::result execute(std::string_view request) override;
+  void execute(std::string_view request, executed done) override;
 
   admin::snapshot look() const;
   const char* link_security() const;
@@ -130,18 +131,18 @@ class daemon final : public service::server, private peer_link_owner {
   service::store data_;
   std::unique_ptr<service::write_routes> routes_;  // null: clients' commands are executed here
   service::worker_statistics peer_statistics_;     // of what is executed for the peer's clients
-  service::peer_requests peer_requests_{data_, peer_statistics_, *this};
-  std::unique_ptr<service::ack_gate> acks_;    // null: replication.ack is async
-  std::unique_ptr<backend_pool> backend_;      // null: the data is in data_
-  std::unique_ptr<service::sidecar> sidecar_;  // null: the same, or replication is off
+  std::unique_ptr<service::ack_gate> acks_;        // null: replication.ack is async
+  std::unique_ptr<backend_pool> backend_;          // null: the data is in data_
+  std::unique_ptr<service::sidecar> sidecar_;      // null: the same, or replication is off
   connection_counts counts_;
   std::atomic<bool> serving_{false};
   asio::io_context context_{1};
   signal_set signals_{context_};
   steady_timer house_timer_{context_};
   steady_timer beat_timer_{context_};
-  std::unique_ptr<backend_watcher> bypass_;  // null: as sidecar_
-  std::unique_ptr<backend_keeper> keeper_;   // null: as sidecar_
+  std::unique_ptr<backend_watcher> bypass_;     // null: as sidecar_
+  std::unique_ptr<backend_keeper> keeper_;      // null: as sidecar_
+  std::unique_ptr<backend_executor> executor_;  // null: as sidecar_
   std::vector<std::unique_ptr<worker>> workers_;
   std::vector<service::worker_statistics*> counters_;
   std::unique_ptr<listener> listener_;

@@ -261,9 +261,11 @@ void peer_link::execute_requests() {
   while (!to_execute_.empty()) {
     const effect::execute request = std::move(to_execute_.front());
     to_execute_.pop_front();
-    service::peer_requests::result done = owner_.execute(request.bytes);
-    step(event::executed{request.session, request.id, std::move(done.replies),
-                         std::move(done.marks)});
+    owner_.execute(request.bytes, [this, life = life_, session = request.session,
+                                   id = request.id](service::peer_request::result done) {
+      if (life == life_)
+        step(event::executed{session, id, std::move(done.replies), std::move(done.marks)});
+    });
   }
   executing_ = false;
 }

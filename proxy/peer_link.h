@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "common/replication/node.h"
-#include "common/service/peer_requests.h"
+#include "common/service/peer_request.h"
 #include "common/service/store.h"
 #include "config/options.h"
 #include "proxy/address.h"
@@ -49,8 +49,9 @@ class peer_link_owner {
   virtual void routed(const replication::effect::routes& what) = 0;
   // effect::fence; the link's fenced() is to be called once.
   virtual void fence(std::uint64_t id) = 0;
-  // effect::execute.
-  virtual service::peer_requests::result execute(std::string_view request) = 0;
+  // effect::execute; `done` is called once, in this call or a later one.
+  using executed = std::function<void(service::peer_request::result)>;
+  virtual void execute(std::string_view request, executed done) = 0;
 
  protected:
   ~peer_link_owner() = default;
@@ -107,6 +108,7 @@ class peer_link final : private link_socket_owner {
  private:
   void wake();
   void step(const replication::any_event& what);
+  void live_anew(std::uint64_t run_id);
   void execute_requests();
   void arm();
   void set_timer(steady_time deadline);
@@ -147,6 +149,7 @@ class peer_link final : private link_socket_owner {
   replication::node_options node_options_;
   std::unique_ptr<replication::node> node_;
   bool rests_ = false;
+  unsigned life_ = 0;  // counts the nodes
   std::shared_ptr<dialer> dialer_;
   std::map<replication::session_id, std::shared_ptr<link_socket>> sessions_;
   std::deque<std::weak_ptr<link_socket>> leaving_;

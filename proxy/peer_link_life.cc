@@ -29,10 +29,7 @@ void peer_link::rest(std::function<void()> then) {
     accepted_sessions_ = 0;
     timer_.cancel();
     timer_at_.reset();
-    {
-      const std::lock_guard guard(node_mutex_);
-      node_ = std::make_unique<replication::node>(node_options_, data_port_, node_options_.run_id);
-    }
+    live_anew(node_options_.run_id);
     done();
   });
 }
@@ -41,13 +38,22 @@ void peer_link::go_on(std::uint64_t run_id, std::function<void()> before) {
   asio::post(context_, [this, run_id, first = std::move(before)] {
     first();
     rests_ = false;
-    node_options_.run_id = run_id;
-    {
-      const std::lock_guard guard(node_mutex_);
-      node_ = std::make_unique<replication::node>(node_options_, data_port_, run_id);
-    }
+    live_anew(run_id);
     step(event::started{});
   });
+}
+
+// Nothing that the node before it was asked for will be answered.
+void peer_link::live_anew(std::uint64_t run_id) {
+  ++life_;
+  node_options_.run_id = run_id;
+  {
+    const std::lock_guard guard(node_mutex_);
+    node_ = std::make_unique<replication::node>(node_options_, data_port_, run_id);
+  }
+  owner_.routed({});
+  for (auto& [id, done] : std::exchange(forwards_, {}))
+    done(replication::forward_outcome::failed, {});
 }
 
 void peer_link::stop() {

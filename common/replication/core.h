@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -205,6 +206,7 @@ class node::core {
   void check_routes();
   void check_forwards();
   const char* on_forwarded(std::string_view payload);
+  void pass_on_answers();
   void send_answers(session& s);
   void lose_forwards();
 
@@ -298,6 +300,12 @@ class node::core {
   bool alone_ = false;    // sync: an operator lets it go on without a peer
   std::optional<steady_time> linkless_since_;
   forward_requests requests_;
+  // Answers of the master that a client gets when it would find here what they tell of.
+  struct heard_answer {
+    std::uint64_t number;  // data_port::applied()
+    effect::forward_done what;
+  };
+  std::deque<heard_answer> heard_answers_;
   forward_answers answers_;
   effect::routes routes_;
   bool took_over_ = false;     // master because its master was lost, and has met no peer since

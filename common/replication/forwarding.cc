@@ -55,6 +55,7 @@ void node::core::on(const event::executed& e) {
 }
 
 void node::core::check_forwards() {
+  pass_on_answers();
   forward_requests::results done;
   requests_.expire(now_.steady, done);
   session* const s = established();
@@ -75,8 +76,16 @@ void node::core::check_forwards() {
 const char* node::core::on_forwarded(std::string_view payload) {
   forward_requests::results done;
   const char* const why = requests_.take(payload, done);
-  for (auto& each : done) effects_.emplace_back(std::move(each));
+  for (auto& each : done) heard_answers_.push_back({data_.applied(), std::move(each)});
   return why;
+}
+
+void node::core::pass_on_answers() {
+  if (heard_answers_.empty()) return;
+  const std::uint64_t kept = data_.kept();
+  for (; !heard_answers_.empty() && heard_answers_.front().number < kept;
+       heard_answers_.pop_front())
+    effects_.emplace_back(std::move(heard_answers_.front().what));
 }
 
 void node::core::send_answers(session& s) {

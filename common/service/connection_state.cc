@@ -110,7 +110,8 @@ connection::state::progress connection::state::step_line(execution& with, lookah
   const command& r = line.what;
   // A NUL ends a line for memcached, and the rest would be a command of its own.
   const bool unfit = away_to && in.view().substr(0, line.size).find('\0') != std::string_view::npos;
-  if (away_to && !away_to->idle() && (unfit || !is_relayed(r))) {
+  if (away_to && !away_to->idle() &&
+      (unfit || !is_relayed(r) || (routes != nullptr && place_of(r, with.now)))) {
     away_to->wait_until_idle();
     ahead.clear();
     finder.restart();
@@ -137,16 +138,16 @@ connection::state::progress connection::state::step_line(execution& with, lookah
 
 connection::state::progress connection::state::start(execution& with, const command& r,
                                                      std::size_t line_size) {
+  if (routes != nullptr) {
+    if (const auto where = place_of(r, with.now))
+      return start_elsewhere(r, line_size, *where, with.now);
+    if (away) away->by.reset();
+  }
   if (away_to) {
     if (r.what == verb::flush_all) return relay_flush(r, line_size, with.now);
     if (is_relayed(r))
       return r.has_block ? start_relayed_block(r, line_size, with.now)
                          : start_relayed(r, line_size, with.now);
-  }
-  if (routes != nullptr) {
-    if (const auto where = place_of(r, with.now))
-      return start_elsewhere(r, line_size, *where, with.now);
-    if (away) away->by.reset();
   }
   switch (r.what) {
     case verb::get:

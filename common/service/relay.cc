@@ -251,6 +251,8 @@ connection::state::progress connection::state::start_relayed_block(const command
     in.consume(line_size + block_size(r));
     return progress::worked;
   }
+  // Who executes it may have changed by the time it is there.
+  if (fits && routes != nullptr && routes->covers(r)) return await_whole(line_size + block_size(r));
   remember(r);
   in.consume(line_size);
   if (fits) {
@@ -319,6 +321,7 @@ void connection::state::answered(const expected& to, std::string_view answer, in
   relay::result what{backend::for_client(to.reply.how, answer), failed(answer)};
   if (lost && hears) what.bytes = reply::no_backend_answer;
   if (held && to.changed && hears) what.ticket = &ticket;
+  if (limits.from_peer && to.changed) changed.list.push_back(ticket);
   away_to->answer(to.number, what, out, held.get(), now);
   if (held) look(now);
 }

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/replication/forwards.h"
-#include "common/service/peer_requests.h"
+#include "common/service/peer_request.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/service_client.h"
 
@@ -41,14 +41,14 @@ struct slave_client : client {
       script = script.substr(script.size() - unsent);
       while (const std::string* request = connection.to_forward()) {
         ++requests;
-        const auto done = master_side.execute(*request, noon);
+        const auto done =
+            execute_for_peer(master.data, master.host.statistics, master.host, *request, noon);
         got += answer(forward_outcome::answered, done.replies, noon);
       }
     }
     return got;
   }
   client master;
-  peer_requests master_side{master.data, master.host.statistics, master.host};
   int requests = 0;
 };
 
@@ -195,13 +195,15 @@ TEST_CASE("a retrieval that misses is asked of the peer while this node is fille
 
 TEST_CASE("the executing side tells what it has changed, noreply or not") {
   client c;
-  peer_requests requests{c.data, c.host.statistics, c.host};
-  const auto done = requests.execute("set a 0 0 1 noreply\r\n1\r\nget a\r\n" + set("b", "2"), noon);
+  const auto execute = [&](std::string_view request) {
+    return execute_for_peer(c.data, c.host.statistics, c.host, request, noon);
+  };
+  const auto done = execute("set a 0 0 1 noreply\r\n1\r\nget a\r\n" + set("b", "2"));
   REQUIRE(done.replies == hit("a", "1") + "END\r\nSTORED\r\n");
   REQUIRE(done.marks.size() == 2);
   REQUIRE(done.marks.back().position == c.data.journal_end(0));
-  REQUIRE(requests.execute("flush_all\r\n", noon).marks.front().slot == c.data.shard_count());
-  REQUIRE(requests.execute("set a 0 0 10\r\n1", noon).replies.empty());
+  REQUIRE(execute("flush_all\r\n").marks.front().slot == c.data.shard_count());
+  REQUIRE(execute("set a 0 0 10\r\n1").replies.empty());
 }
 
 namespace {
