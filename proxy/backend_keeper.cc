@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t read_size = std::size_t{64} << 10;
 constexpr std::size_t line_max = 4096;
-constexpr std::chrono::milliseconds doubts_pause{5};
+constexpr std::chrono::milliseconds look_pause{5};
 
 }  // namespace
 
@@ -26,6 +26,7 @@ backend_keeper::backend_keeper(asio::io_context& context, backend_pool& pool,
       lost_(std::move(lost)),
       socket_(context),
       dialer_(context, pool.options()),
+      clock_(context, pool, data),
       timer_(context) {}
 
 void backend_keeper::changed() {
@@ -52,6 +53,7 @@ void backend_keeper::look() {
     ++attempt_;
     timer_.cancel();
     dialer_.cancel();
+    clock_.stop();
     error_code ignored;
     socket_.close(ignored);
     const stage before = stage_;
@@ -62,8 +64,9 @@ void backend_keeper::look() {
     }
   }
   if (stage_ != stage::down || !pool_.all_open()) return;
-  if (data_.settle_doubts()) return list();
-  look_later(doubts_pause);
+  clock_.start();
+  if (data_.settle_doubts() && clock_.can_list()) return list();
+  look_later(look_pause);
 }
 
 void backend_keeper::list() {

@@ -12,6 +12,7 @@
 #include "common/base/byte_buffer.h"
 #include "common/service/sidecar.h"
 #include "proxy/asio.h"
+#include "proxy/backend_clock.h"
 #include "proxy/backend_dialer.h"
 #include "proxy/backend_pool.h"
 
@@ -50,6 +51,7 @@ class backend_keeper {
   std::uint64_t losses_ = 0;
   tcp_socket socket_;
   backend_dialer dialer_;
+  backend_clock clock_;
   steady_timer timer_;
   byte_buffer in_;
   std::uint64_t found_ = 0;

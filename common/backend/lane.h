@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/backend/clock.h"
 #include "common/backend/reply.h"
 #include "common/backend/request.h"
 #include "common/base/byte_buffer.h"
@@ -49,7 +50,7 @@ struct expected {
   std::uint8_t key_size = 0;  // of a change: its key is kept
   std::uint32_t key_at = 0;   // the lane's own
   std::uint64_t hash = 0;     // of the key
-  // What the command makes of the key's expiry, absolute Unix seconds, if it sets one.
+  // What the command makes of the key's expiry, Unix seconds by our clock, if it sets one.
   bool sets_exptime = false;
   std::uint32_t exptime = 0;
   // Of those who follow what changes: what they said of this one.
@@ -241,10 +242,14 @@ class lanes {
   // thread.
   bool admits() const noexcept { return admits_.load(std::memory_order_acquire); }
   void admit(bool clients) noexcept { admits_.store(clients, std::memory_order_release); }
+  // The backend's.
+  backend::clock& clock() noexcept { return clock_; }
+  const backend::clock& clock() const noexcept { return clock_; }
 
  private:
   std::vector<lane*> all_;
   std::atomic<bool> admits_{true};
+  backend::clock clock_;
 };
 
 }  // namespace tandem::backend

@@ -29,12 +29,12 @@ void end_line(byte_buffer& out, const item_name& name) {
   out.append(name.binary ? " b\r\n" : "\r\n");
 }
 
-// Above 30 days memcached takes a number for a moment.
+// A moment says what is meant whenever it is read; memcached takes a number above 30 days for one.
 void append_exptime(byte_buffer& out, std::uint32_t exptime, std::uint32_t now) {
-  if (exptime == 0) return out.append(" T0");
+  constexpr auto moments_above = static_cast<std::uint32_t>(protocol::relative_exptime_max);
+  const bool moment = exptime == 0 || exptime > moments_above;
   const std::uint32_t left = exptime > now ? exptime - now : 1;
-  const bool relative = left <= static_cast<std::uint32_t>(protocol::relative_exptime_max);
-  append_number(out, " T", relative ? left : exptime);
+  append_number(out, " T", moment ? exptime : left);
 }
 
 }  // namespace

@@ -37,11 +37,12 @@ std::optional<fetched_item> read_gets(std::string_view reply);
 struct item_head {
   item_name name;
   std::uint32_t flags = 0;
-  std::uint32_t exptime = 0;  // absolute Unix seconds, later than `now`; 0: never
+  std::uint32_t exptime = 0;  // Unix seconds by the backend's clock; 0: never
   std::size_t value_size = 0;
   unique cas;  // only where the backend takes one
 };
-// The line before the value; the caller appends that, and CR LF. The reply is a line.
+// The line before the value; the caller appends that, and CR LF. The reply is a line. `now`: by the
+// backend's clock.
 void write_item_line(byte_buffer& out, const item_head& item, std::uint32_t now);
 // Makes an item that was just written stale, for one client to be told so. The reply is a line.
 void write_stale(byte_buffer& out, const item_head& item, std::uint32_t now);

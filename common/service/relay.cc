@@ -135,8 +135,8 @@ bool connection::state::is_relayed(const command& r) {
 
 namespace {
 
-// The expiry that a command gives its key.
-void set_exptime(expected& e, const command& r, instant now) {
+// The expiry that a command gives its key, as the backend takes it.
+void set_exptime(expected& e, const command& r, const backend::clock& clock, instant now) {
   std::int32_t sent = r.exptime;
   switch (r.what) {
     case verb::set:
@@ -161,7 +161,8 @@ void set_exptime(expected& e, const command& r, instant now) {
       return;
   }
   e.sets_exptime = true;
-  e.exptime = protocol::absolute_exptime(sent, unix_seconds(now.wall));
+  e.exptime = r.what == verb::flush_all ? protocol::absolute_exptime(sent, unix_seconds(now.wall))
+                                        : clock.exptime(sent, now.wall);
 }
 
 }  // namespace
@@ -172,7 +173,7 @@ void connection::state::send_to_backend(const command& r, std::string_view block
   e.what = r.what;
   e.hash = r.hash;
   e.binary = r.meta.has('b');
-  set_exptime(e, r, now);
+  set_exptime(e, r, away_to->lanes().clock(), now);
   lane& to = away_to->lanes().of(r.hash);
   const command_key key(r);
   const hashed_key& meant = key;
@@ -193,7 +194,7 @@ void connection::state::send_key_to_backend(std::string_view key, bool last, ins
   expected e = away_to->place(!last);
   e.what = pending.what;
   e.hash = meant.hash;
-  set_exptime(e, pending, now);
+  set_exptime(e, pending, away_to->lanes().clock(), now);
   {
     lane::access with(away_to->lanes().of(meant.hash));
     if (with.up() && away_to->lanes().admits()) {
@@ -290,7 +291,7 @@ connection::state::progress connection::state::relay_flush(const command& r, std
   }
   expected e = away_to->place(false);
   e.what = r.what;
-  set_exptime(e, r, now);
+  set_exptime(e, r, away_to->lanes().clock(), now);
   bool sent = false;
   {
     lane::access with(away_to->lanes().at(0));

@@ -54,7 +54,7 @@ sidecar::sidecar(store& index, backend::lanes& lanes, std::function<void()> wake
       wake_(std::move(wake)),
       journal_looks_(index.shard_count()),
       scan_looks_(index.shard_count()),
-      waiting_(lanes.size()),
+      waiting_(lanes.size() + 1),
       written_(lanes.size()) {}
 
 // --- clients' changes ----------------------------------------------------------------------------
@@ -91,7 +91,8 @@ bool sidecar::record(expected& to, std::string_view key, std::string_view reply,
 
 void sidecar::adopt(const backend::dumped_item& item, instant now) {
   const std::uint32_t seconds = unix_seconds(now.wall);
-  if (item.exptime != 0 && item.exptime <= seconds) return;
+  const std::uint32_t exptime = lanes_.clock().ours(item.exptime);
+  if (exptime != 0 && exptime <= seconds) return;
   // memcached's own uniques count from 1; ours are microseconds.
   constexpr version earliest(std::uint64_t{1} << 40, 0);
   const version unique(item.cas);
@@ -99,7 +100,7 @@ void sidecar::adopt(const backend::dumped_item& item, instant now) {
   replication::record r;
   r.key = item.key;
   r.meta.stored = ours ? unique : version(1, index_.node_id());
-  r.meta.exptime = item.exptime;
+  r.meta.exptime = exptime;
   if (item.binary) r.meta.marks = mark::binary_key;
   (void)index_.apply(r, now);
 }
@@ -146,12 +147,26 @@ apply_status sidecar::apply(const replication::record& incoming, std::uint64_t n
     doubt(std::string(incoming.key), (incoming.meta.marks & mark::binary_key) != 0);
     return apply_status::no_room;
   }
-  if (!with.changes(k.hash)) return merge(with, k, incoming, number, now);
-  waiting later{incoming, std::string(incoming.key), std::string(incoming.value), number};
-  const std::lock_guard guard(mutex_);
-  waiting_[to.home()].push_back(std::move(later));
+  if (with.changes(k.hash)) {
+    const std::lock_guard guard(mutex_);
+    wait(to.home(), incoming, number);
+    return apply_status::applied;
+  }
+  if (incoming.kind == record_kind::value && incoming.meta.exptime != 0) {
+    const std::lock_guard guard(mutex_);
+    if (!lanes_.clock().settled()) {
+      wait(lanes_.size(), incoming, number);
+      return apply_status::applied;
+    }
+  }
+  return merge(with, k, incoming, number, now);
+}
+
+// Under the mutex.
+void sidecar::wait(std::size_t queue, const replication::record& incoming, std::uint64_t number) {
+  waiting_[queue].push_back(
+      {incoming, std::string(incoming.key), std::string(incoming.value), number});
   ++unkept_[number];
-  return apply_status::applied;
 }
 
 void sidecar::apply_all(std::span<const replication::record> incoming, instant now,
@@ -160,11 +175,19 @@ void sidecar::apply_all(std::span<const replication::record> incoming, instant n
 }
 
 void sidecar::retry(std::uint16_t home, instant now) {
+  try_again(home, now);
+}
+
+void sidecar::clock_settled(instant now) {
+  try_again(lanes_.size(), now);
+}
+
+void sidecar::try_again(std::size_t queue, instant now) {
   std::vector<waiting> again;
   {
     const std::lock_guard guard(mutex_);
-    if (waiting_[home].empty()) return;
-    again.swap(waiting_[home]);
+    if (waiting_[queue].empty()) return;
+    again.swap(waiting_[queue]);
   }
   for (waiting& each : again) {
     each.what.key = each.key;
@@ -218,23 +241,24 @@ void sidecar::expect_done(lane::access& with, const backend::item_name& name,
 void sidecar::write(lane::access& with, const hashed_key& k, const replication::record& incoming,
                     std::uint64_t number, instant now) {
   const item_meta& meta = incoming.meta;
-  const std::uint32_t seconds = unix_seconds(now.wall);
   const backend::item_name name{k.key, (meta.marks & mark::binary_key) != 0};
   byte_buffer& out = with.out();
-  const bool over = meta.exptime != 0 && meta.exptime <= seconds;
+  const bool over = meta.exptime != 0 && meta.exptime <= unix_seconds(now.wall);
   if (incoming.kind != record_kind::value || over) {
     backend::write_remove(out, name);
     return expect_done(with, name, number);
   }
-  backend::item_head head{name, meta.flags, meta.exptime, incoming.value_size(), {}};
+  const backend::clock& clock = lanes_.clock();
+  const std::uint32_t its_now = clock.second(now.wall);
+  backend::item_head head{name, meta.flags, clock.theirs(meta.exptime), incoming.value_size(), {}};
   if (with.explicit_cas()) head.cas = meta.cas_unique();
-  backend::write_item_line(out, head, seconds);
+  backend::write_item_line(out, head, its_now);
   for (std::size_t at = 0; at < head.value_size; at += incoming.piece_at(at).size())
     out.append(incoming.piece_at(at));
   out.append(protocol::reply::crlf);
   expect_done(with, name, number);
   if ((meta.marks & mark::stale) == 0) return;
-  backend::write_stale(out, head, seconds);
+  backend::write_stale(out, head, its_now);
   expect_done(with, name, number);
   if ((meta.marks & mark::win_sent) == 0) return;
   backend::write_win(out, name);

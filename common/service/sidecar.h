@@ -10,7 +10,8 @@
 // What the peer sends is merged in the index and written through the key's lane, behind what is
 // under way there. While a client's change of the key is under way it waits, because that change
 // has no version yet. It is acknowledged when the backend has answered: a node that is killed
-// before that gets it again.
+// before that gets it again. What expires waits until the backend's clock is known
+// (backend/clock.h): a second or so after that was connected.
 //
 // Threads: data_port's calls in the link's; record() and retry() in the lanes'.
 #pragma once
@@ -47,8 +48,10 @@ class sidecar final : public replication::data_port, private backend::reply_sink
   bool record(backend::expected& to, std::string_view key, std::string_view reply, instant now);
   // After a round of replies of a lane: what waited for them.
   void retry(std::uint16_t home, instant now);
+  // The lanes' clock is settled: what waited for that. Any thread.
+  void clock_settled(instant now);
   // The backend held an item before it was followed: a state older than all others, unless its CAS
-  // unique is a version of ours. Any thread.
+  // unique is a version of ours. Its expiry is by the backend's clock. Any thread.
   void adopt(const backend::dumped_item& item, instant now);
   // Under which version the key is taken for stored; nothing: it is not. Any thread.
   std::optional<version> held(std::string_view key, instant now);
@@ -139,6 +142,7 @@ class sidecar final : public replication::data_port, private backend::reply_sink
     engine::item_meta meta;
     replication::journal::position after = 0;  // of the journal, behind its entry
     bool fetches = false;
+    wall_time asked = {};    // when it was fetched
     std::string reply = {};  // of the backend; empty: lost
   };
   // Those of one look, which go together.
@@ -155,7 +159,7 @@ class sidecar final : public replication::data_port, private backend::reply_sink
     look_ptr of;
     std::size_t number = 0;
   };
-  // A record that waits for a client's change.
+  // A record that waits for a client's change, or the clock.
   struct waiting {
     replication::record what;  // its key and value are those below
     std::string key, value;
@@ -167,9 +171,10 @@ class sidecar final : public replication::data_port, private backend::reply_sink
   look_ptr look_at_journal(std::size_t shard, replication::journal::position from, instant now);
   look_ptr look_at_index(std::size_t shard, const engine::cursor& at, unsigned budget,
                          version newer_than, instant now);
-  void ask(const look_ptr& what);
+  void ask(const look_ptr& what, instant now);
   bool give(const wanted& w, instant now, const replication::record_sink& sink) const;
-  static bool give_fetched(const wanted& w, instant now, const replication::record_sink& sink);
+  bool give_fetched(const wanted& w, instant now, const replication::record_sink& sink) const;
+  std::uint32_t exptime_of(const backend::fetched_item& item, const wanted& w, instant now) const;
   // `number`: of applied().
   replication::apply_status apply(const replication::record& incoming, std::uint64_t number,
                                   instant now);
@@ -182,6 +187,8 @@ class sidecar final : public replication::data_port, private backend::reply_sink
   void expect_done(backend::lane::access& with, const backend::item_name& name,
                    std::uint64_t number);
   void written(std::uint16_t home, bool lost);
+  void try_again(std::size_t queue, instant now);
+  void wait(std::size_t queue, const replication::record& incoming, std::uint64_t number);
   std::uint64_t first_unkept() const;
   void is_kept(std::uint64_t number);
   void doubt(std::string key, bool binary);
@@ -197,7 +204,7 @@ class sidecar final : public replication::data_port, private backend::reply_sink
   std::mutex mutex_;  // guards the rest; taken under a lane's lock, never around one
   std::unordered_map<std::uint32_t, fetch> fetches_;
   std::uint32_t next_fetch_ = 0;
-  std::vector<std::vector<waiting>> waiting_;  // by lane
+  std::vector<std::vector<waiting>> waiting_;  // by lane; the last: for the clock
   struct written_key {
     std::string key;  // empty: all
     bool binary = false;

@@ -1,7 +1,6 @@
 // What a backend's index tells the peer: states named by it, with the values that the backend has.
 #include <utility>
 
-#include "common/protocol/exptime.h"
 #include "common/service/sidecar.h"
 
 namespace tandem::service {
@@ -15,8 +14,7 @@ namespace {
 
 // States of one look: their values are in memory together.
 constexpr std::size_t journal_look = 32;
-constexpr unsigned scan_look_factor = 2;   // of the caller's budget
-constexpr std::uint32_t ttl_rounding = 2;  // seconds
+constexpr unsigned scan_look_factor = 2;  // of the caller's budget
 
 // A look by mg would be told to refresh a stale item, in a client's place; gets does not show more
 // than the index knows.
@@ -24,18 +22,21 @@ bool reads_beside(std::uint8_t marks) {
   return (marks & mark::stale) != 0 && (marks & mark::binary_key) == 0;
 }
 
-// The backend says how long an item has, by its own clock, in whole seconds. Where the peer is sent
-// a moment, the one that the index knows is exact, unless the item was changed in a way that this
-// did not hear of.
-std::uint32_t exptime_of(const backend::fetched_item& item, std::uint32_t known, instant now) {
-  if (!item.ttl) return 0;
-  const std::uint32_t told = unix_seconds(now.wall) + *item.ttl;
-  const std::uint32_t off = told > known ? told - known : known - told;
-  const bool moment = *item.ttl > static_cast<std::uint32_t>(protocol::relative_exptime_max);
-  return moment && off <= ttl_rounding ? known : told;
-}
-
 }  // namespace
+
+// The backend says how many seconds an item has, and the second from which it counted is known but
+// near its ticks, or if the answer has waited for the peer. Then the index knows better, unless the
+// item was changed in a way that this did not hear of.
+std::uint32_t sidecar::exptime_of(const backend::fetched_item& item, const wanted& w,
+                                  instant now) const {
+  if (!item.ttl) return 0;
+  const backend::clock& clock = lanes_.clock();
+  const std::uint32_t earliest = clock.ours(clock.second(w.asked) + *item.ttl);
+  const std::uint32_t latest = clock.ours(clock.second(now.wall) + *item.ttl);
+  if (clock.is_certain(w.asked, now.wall)) return earliest;
+  const std::uint32_t known = w.meta.exptime;
+  return known + 1 >= earliest && known <= latest + 1 ? known : earliest;
+}
 
 // --- looks ---------------------------------------------------------------------------------------
 
@@ -55,7 +56,7 @@ sidecar::look_ptr sidecar::look_at_journal(std::size_t shard, replication::journ
     if (look->states.size() == before) look->states.push_back({record_kind::held, {}, {}});
     look->states.back().after = after;
   }
-  ask(look);
+  ask(look, now);
   return look;
 }
 
@@ -69,15 +70,16 @@ sidecar::look_ptr sidecar::look_at_index(std::size_t shard, const engine::cursor
                 look->states.push_back({r.kind, std::string(r.key), r.meta});
                 return true;
               });
-  ask(look);
+  ask(look, now);
   return look;
 }
 
 // Asks the backend for the values.
-void sidecar::ask(const look_ptr& what) {
+void sidecar::ask(const look_ptr& what, instant now) {
   std::size_t count = 0;
   for (wanted& w : what->states) {
     w.fetches = w.kind == record_kind::value;
+    w.asked = now.wall;
     count += w.fetches ? 1 : 0;
   }
   what->missing.store(count);
@@ -139,7 +141,8 @@ bool sidecar::give(const wanted& w, instant now, const replication::record_sink&
 }
 
 // What the backend does not have any more was evicted, or has expired: older states are void.
-bool sidecar::give_fetched(const wanted& w, instant now, const replication::record_sink& sink) {
+bool sidecar::give_fetched(const wanted& w, instant now,
+                           const replication::record_sink& sink) const {
   replication::record r;
   r.kind = w.kind;
   r.key = w.key;
@@ -155,7 +158,7 @@ bool sidecar::give_fetched(const wanted& w, instant now, const replication::reco
   }
   r.value = item->value;
   r.meta.flags = item->flags;
-  if (!stale) r.meta.exptime = exptime_of(*item, w.meta.exptime, now);
+  if (!stale) r.meta.exptime = exptime_of(*item, w, now);
   r.meta.cas = item->cas;
   r.meta.marks = static_cast<std::uint8_t>(w.meta.marks | mark::own_cas);
   return sink(r);

@@ -66,20 +66,21 @@ TEST_CASE("an item is read whole") {
   for (const char* none : {"", "END\r\n", "SERVER_ERROR x\r\n"}) REQUIRE_FALSE(read_gets(none));
 }
 
-TEST_CASE("an item is written as it was, for the time that is left") {
+TEST_CASE("an item is written as it was, until the moment that was meant") {
   constexpr std::uint32_t now = 1795697555;
   const auto line = [&](const item_head& item) {
     return written([&](byte_buffer& to) { write_item_line(to, item, now); });
   };
   REQUIRE(line({{"k"}, 5, 0, 3, {}}) == "ms k 3 T0 F5\r\n");
-  REQUIRE(line({{"k"}, 5, now + 60, 3, 77}) == "ms k 3 T60 F5 E77\r\n");
-  REQUIRE(line({{"a b", true}, 5, now, 3, 77}) == "ms YSBi 3 T1 F5 E77 b\r\n");
-  constexpr std::uint32_t month = 60 * 60 * 24 * 30;
-  REQUIRE(line({{"k"}, 0, now + month, 0, {}}) == "ms k 0 T2592000 F0\r\n");
-  REQUIRE(line({{"k"}, 0, now + month + 1, 0, {}}) == "ms k 0 T1798289556 F0\r\n");
+  REQUIRE(line({{"k"}, 5, now + 60, 3, 77}) == "ms k 3 T1795697615 F5 E77\r\n");
+  REQUIRE(line({{"a b", true}, 5, now, 3, 77}) == "ms YSBi 3 T1795697555 F5 E77 b\r\n");
+  // A clock so young that its moments would be taken for times to live.
+  REQUIRE(written([&](byte_buffer& to) {
+            write_item_line(to, {{"k"}, 0, 200, 0, {}}, 140);
+          }) == "ms k 0 T60 F0\r\n");
   REQUIRE(written([&](byte_buffer& to) {
             write_stale(to, {{"k"}, 5, now + 60, 3, 77}, now);
-          }) == "md k I T60 E77\r\n");
+          }) == "md k I T1795697615 E77\r\n");
   REQUIRE(written([](byte_buffer& to) { write_remove(to, {"k"}); }) == "md k\r\n");
   REQUIRE(written([](byte_buffer& to) { write_win(to, {"k"}); }) == "mg k s\r\n");
 }

@@ -1,5 +1,6 @@
 // The index of a backend's data: what clients change is told to the peer with the values that the
 // backend has, and what the peer sends is written there, in an order that loses nothing.
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <vector>
@@ -72,6 +73,22 @@ class fixture {
     (void)sent();
     reply(answer);
   }
+  // The expiry that the journal tells of the key, which the backend says it has for `ttl` seconds
+  // at that moment.
+  std::uint32_t told_exptime(const std::string& ttl, instant then) {
+    std::uint32_t exptime = 0;
+    const auto read = [&] {
+      from_ = sidecar_.read_journal(0, from_, then, [&](const record& r) {
+        exptime = r.meta.exptime;
+        return true;
+      });
+    };
+    read();
+    (void)sent();
+    reply("VA 1 f0 t" + ttl + " c5\r\nx\r\n");
+    read();
+    return exptime;
+  }
   // What the journal gives now.
   std::vector<told> journal() {
     std::vector<told> all;
@@ -82,9 +99,10 @@ class fixture {
     return all;
   }
   void apply(std::string_view key, std::string_view value, std::uint64_t word,
-             record_kind kind = record_kind::value) {
+             record_kind kind = record_kind::value, std::uint32_t exptime = 0) {
     record r;
     r.kind = kind;
+    r.meta.exptime = exptime;
     r.key = key;
     r.value = value;
     r.meta.stored = version(word);
@@ -105,6 +123,7 @@ class fixture {
     return count;
   }
   void open() { lane_.open(true); }
+  backend::clock& clock() { return lanes_.clock(); }
   bool drained() const { return lane_.drained(); }
 
   unsigned wakes = 0;
@@ -316,4 +335,69 @@ TEST_CASE("what a backend held already is older than everything") {
   REQUIRE(f.sent().starts_with("ms old 3 "));
   f.sidecar_.forget(now);
   REQUIRE(f.index_.items() == 0);
+}
+
+TEST_CASE("what expires waits for the clock, and goes to the backend by that") {
+  using std::chrono::milliseconds;
+  fixture f;
+  const std::uint32_t second = unix_seconds(now.wall);
+  f.clock().settle(false);
+  f.apply("never", "x", later());
+  REQUIRE(f.sent().starts_with("ms never 1 T0 "));
+  f.reply("HD\r\n");
+  f.apply("later", "x", later(), record_kind::value, second + 100);
+  const auto one = f.sidecar_.applied();
+  f.apply("gone", "", later(), record_kind::tombstone);
+  REQUIRE(f.sent() == "md gone\r\n");
+  f.reply("NF\r\n");
+  REQUIRE(f.sidecar_.kept() == one);
+  f.sidecar_.clock_settled(now);  // not yet
+  REQUIRE(f.sent().empty());
+  f.clock().set(milliseconds(1600));
+  f.clock().settle(true);
+  f.sidecar_.clock_settled(now);
+  REQUIRE(f.sent().starts_with("ms later 1 T" + std::to_string(second + 98) + " "));
+  REQUIRE(f.sidecar_.kept() == one);
+  f.reply("HD\r\n");
+  REQUIRE(f.sidecar_.kept() > one);
+
+  // What waited for it when the backend was lost may be as it was before there.
+  f.clock().settle(false);
+  f.apply("lost", "x", later(), record_kind::value, second + 100);
+  f.lose();
+  f.sidecar_.forget(now);
+  f.open();
+  REQUIRE_FALSE(f.sidecar_.settle_doubts());
+  REQUIRE(f.sent() == "md lost\r\n");
+}
+
+TEST_CASE("an expiry is told as the backend counts, and near its ticks as the index knows it") {
+  using std::chrono::milliseconds;
+  fixture f;
+  const std::uint32_t second = unix_seconds(now.wall);
+  const auto after = [](int ms) { return instant{now.wall + milliseconds(ms), {}}; };
+  f.clock().set(milliseconds(300));
+  f.change("set k 0 0 1\r\n", "STORED\r\n", "x\r\n");
+  REQUIRE(f.told_exptime("60", after(500)) == second + 60);
+  f.change("set k 0 0 1\r\n", "STORED\r\n", "x\r\n");
+  REQUIRE(f.told_exptime("60", after(150)) == second + 59);  // it has not ticked yet
+  f.change("set k 0 0 1\r\n", "STORED\r\n", "x\r\n");
+  REQUIRE(f.told_exptime("-1", after(150)) == 0);
+  for (const std::uint32_t known : {second + 59, second + 60}) {
+    f.sidecar_.adopt({.key = "n" + std::to_string(known), .exptime = known, .cas = 7}, now);
+    engine::cursor at;
+    std::uint32_t exptime = 0;
+    const auto scan = [&] {
+      f.sidecar_.scan(0, at, 1000, {}, after(310), [&](const record& r) {
+        if (r.key == "n" + std::to_string(known)) exptime = r.meta.exptime;
+        return true;
+      });
+    };
+    scan();
+    const std::string asked = f.sent();
+    for (auto i = std::count(asked.begin(), asked.end(), '\n'); i > 0; --i)
+      f.reply("VA 1 f0 t60 c5\r\nx\r\n");
+    while (!at.done) scan();
+    REQUIRE(exptime == known);
+  }
 }
