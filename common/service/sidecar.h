@@ -171,6 +171,7 @@ class sidecar final : public replication::data_port, private backend::reply_sink
   look_ptr look_at_journal(std::size_t shard, replication::journal::position from, instant now);
   look_ptr look_at_index(std::size_t shard, const engine::cursor& at, unsigned budget,
                          version newer_than, instant now);
+  void size_scans(const look_out& by);
   void ask(const look_ptr& what, instant now);
   bool give(const wanted& w, instant now, const replication::record_sink& sink) const;
   bool give_fetched(const wanted& w, instant now, const replication::record_sink& sink) const;
@@ -200,6 +201,7 @@ class sidecar final : public replication::data_port, private backend::reply_sink
 
   // The link's thread.
   std::vector<look_ptr> journal_looks_, scan_looks_;  // by shard
+  unsigned scan_look_ = 64;                           // index positions of the next look
 
   std::mutex mutex_;  // guards the rest; taken under a lane's lock, never around one
   std::unordered_map<std::uint32_t, fetch> fetches_;

@@ -1,4 +1,5 @@
 // What a backend's index tells the peer: states named by it, with the values that the backend has.
+#include <algorithm>
 #include <utility>
 
 #include "common/service/sidecar.h"
@@ -14,7 +15,11 @@ namespace {
 
 // States of one look: their values are in memory together.
 constexpr std::size_t journal_look = 32;
-constexpr unsigned scan_look_factor = 2;  // of the caller's budget
+// Index positions of one look of a scan. Each takes a way to the backend and back, so the more the
+// faster, up to so many bytes: they come in the order of a hash, so that the next ones are as large
+// as the last ones were.
+constexpr unsigned scan_look_min = 32, scan_look_max = 512;
+constexpr std::size_t scan_look_bytes = std::size_t{512} << 10;
 
 // A look by mg would be told to refresh a stale item, in a client's place; gets does not show more
 // than the index knows.
@@ -65,13 +70,23 @@ sidecar::look_ptr sidecar::look_at_index(std::size_t shard, const engine::cursor
   auto look = std::make_shared<look_out>();
   look->begin = look->end = at;
   look->newer_than = newer_than;
-  index_.scan(shard, look->end, budget * scan_look_factor, newer_than, now,
-              [&](const replication::record& r) {
-                look->states.push_back({r.kind, std::string(r.key), r.meta});
-                return true;
-              });
+  for (unsigned seen = 0; seen < scan_look_ && !look->end.done; seen += budget)
+    index_.scan(shard, look->end, budget, newer_than, now, [&](const replication::record& r) {
+      look->states.push_back({r.kind, std::string(r.key), r.meta});
+      return true;
+    });
   ask(look, now);
   return look;
+}
+
+// How large the next looks of scans are, by this one.
+void sidecar::size_scans(const look_out& by) {
+  std::size_t bytes = 0;
+  for (const wanted& w : by.states) bytes += w.reply.size();
+  if (by.states.empty()) return;
+  const std::size_t fit = scan_look_bytes * by.states.size() / std::max<std::size_t>(bytes, 1);
+  scan_look_ = static_cast<unsigned>(
+      std::clamp<std::size_t>(fit, scan_look_min, std::min(2 * scan_look_, scan_look_max)));
 }
 
 // Asks the backend for the values.
@@ -200,6 +215,7 @@ void sidecar::scan(std::size_t shard, engine::cursor& at, unsigned budget, versi
   if (look->missing.load() != 0 || look->lost.load()) return;
   const look_ptr done = std::exchange(look, nullptr);
   at = done->end;
+  size_scans(*done);
   if (!at.done) look = look_at_index(shard, at, budget, newer_than, now);
   for (const wanted& w : done->states) give(w, now, sink);
 }
