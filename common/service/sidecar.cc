@@ -152,9 +152,10 @@ apply_status sidecar::apply(const replication::record& incoming, std::uint64_t n
     wait(to.home(), incoming, number);
     return apply_status::applied;
   }
-  if (incoming.kind == record_kind::value && incoming.meta.exptime != 0) {
+  const bool expires = incoming.kind == record_kind::value && incoming.meta.exptime != 0;
+  if (expires && !lanes_.clock().settled()) {
     const std::lock_guard guard(mutex_);
-    if (!lanes_.clock().settled()) {
+    if (!lanes_.clock().settled()) {  // or clock_settled() may have looked already
       wait(lanes_.size(), incoming, number);
       return apply_status::applied;
     }
@@ -277,7 +278,7 @@ void sidecar::apply_flush(const replication::flush_state& incoming, instant now)
   const bool later = incoming.pending_at > unix_seconds(now.wall);
   protocol::request flush;
   flush.what = verb::flush_all;
-  flush.exptime = later ? static_cast<std::int32_t>(incoming.pending_at) : 0;
+  if (later) flush.exptime = static_cast<std::int32_t>(lanes_.clock().theirs(incoming.pending_at));
   (void)backend::write_request(with.out(), flush, {}, {});
   expect_done(with, {}, number_);
 }

@@ -4,13 +4,14 @@
 //
 //   tandem_load --port P [--host A] [--connections N] [--pipeline D] [--set-ratio R] [--keys N]
 //               [--value-size B] [--count N | --duration S] [--rate OPS] [--fill] [--seed S]
-//   tandem_load --port P --keys N --digest [--dump FILE]
+//   tandem_load --port P --keys N --digest [--without-uniques] [--dump FILE]
 //
 // Load prints one line of name=value: ops seconds ops_per_s hits misses errors p50_us p99_us
 // max_us (a request's time is its batch's), with the first error in words on standard error.
 // --fill sets every key once, in order. A digest reads every key with `gets` and prints items,
 // misses and a hash over keys, flags, values and CAS uniques: equal contents, equal digests.
-// Exit status: 0 no error, 1 errors, 2 usage or no connection.
+// (Without uniques: where a stock memcached gives its own, and of the rest.) Exit status: 0 no
+// error, 1 errors, 2 usage or no connection.
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -332,6 +333,10 @@ arguments parse(int argc, char** argv) {
     }
     if (name == "--digest") {
       given.digest = true;
+      continue;
+    }
+    if (name == "--without-uniques") {
+      given.uniques = false;
       continue;
     }
     if (i + 1 >= argc) usage("unknown or incomplete option " + name);

@@ -34,6 +34,7 @@ struct arguments {
   std::uint64_t seed = 1;
   bool fill = false;
   bool digest = false;
+  bool uniques = true;  // count for the digest
   std::string dump;
 };
 

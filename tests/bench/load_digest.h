@@ -1,5 +1,5 @@
 // tandem_load --digest: what a server holds of a load's keys, as one number. Equal contents (keys,
-// flags, values, CAS uniques) have equal digests.
+// flags, values, and CAS uniques if asked for) have equal digests.
 #pragma once
 
 #include <fcntl.h>
@@ -40,7 +40,7 @@ class digest {
   void run() {
     constexpr std::uint64_t step = 100;
     for (std::uint64_t first = 0; first < given_.keys; first += step) {
-      std::string command = "gets";
+      std::string command = given_.uniques ? "gets" : "get";
       const std::uint64_t last = std::min(first + step, given_.keys);
       for (std::uint64_t key = first; key < last; ++key) command += ' ' + key_name(key);
       command += "\r\n";
@@ -62,9 +62,9 @@ class digest {
         errno = EPROTO;
         give_up("gets answered: " + line);
       }
-      // VALUE key flags bytes cas
-      const std::size_t cas_at = line.rfind(' ');
-      const std::size_t size_at = line.rfind(' ', cas_at - 1);
+      // VALUE key flags bytes [cas]
+      const std::size_t size_end = given_.uniques ? line.rfind(' ') : line.size();
+      const std::size_t size_at = line.rfind(' ', size_end - 1);
       const std::size_t size = std::strtoull(line.c_str() + size_at + 1, nullptr, 10);
       const std::string value = read_bytes(size + 2);
       const std::uint64_t hash = fnv1a(value, fnv1a(line));

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 
+from behind import uniques_travel
 from fault_proxy import BACKWARD, FORWARD, FaultProxy
 from harness import (MEBIBYTE, PairTest, eventually, load_result, main, run_load, wait_in_sync)
 
@@ -24,7 +25,8 @@ def number(node, row):
 
 class Resync(PairTest):
     def digest(self, node):
-        result, errors = load_result(run_load(node, "--digest", "--keys", ARGUMENTS.items))
+        uniques = [] if uniques_travel() else ["--without-uniques"]
+        result, errors = load_result(run_load(node, "--digest", *uniques, "--keys", ARGUMENTS.items))
         self.assertEqual(errors, "")
         return result
 

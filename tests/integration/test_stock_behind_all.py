@@ -1,11 +1,12 @@
 """Tests that know nothing of it, with stock memcacheds behind their nodes: both, and one of the two.
 
-The normal run takes a few; the clients' and the faults' tests all with --all. What compares CAS
-uniques between the nodes needs a memcached from 1.6.27 on (TANDEM_MEMCACHED).
+The normal run takes a few, and the short forms of some; the clients' and the faults' tests all with
+--all. The faults' whole forms are their own tests', with TANDEM_STOCK (behind.py).
 
   test_stock_behind_all.py [--all]
 """
 
+import concurrent.futures
 import os
 import pathlib
 import subprocess
@@ -16,38 +17,49 @@ import behind
 from harness import SKIPPED
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
-FEW = [("mixed", "fault/test_cas_failover.py"), ("both", "interop/test_libmemcached.py"),
+CUT_COPY = "integration/test_resync.py Resync.test_a_copy_that_is_cut_goes_on"
+BREAK = "integration/test_resync.py Resync.test_a_break_beyond_the_journal_sends_what_is_newer"
+FEW = [("both", "fault/test_resurrection.py"),
+       ("mixed", "fault/test_partition.py --seconds 1"),
+       ("mixed", "fault/test_cas_failover.py"),
+       ("mixed", "integration/test_ack.py --rounds 2"),
+       ("both", f"{CUT_COPY} --items 10000"),
+       ("both", f"{BREAK} --items 10000 --changes 8000 --seconds 0.8"),
+       ("both", "interop/test_libmemcached.py"),
        ("both", "integration/test_walkthrough.py")]
+AT_ONCE = 3
 CLIENTS = [f"interop/test_{name}.py" for name in (
     "memcapable", "libmemcached", "pymemcache", "pylibmc", "memcache", "perl", "php", "node",
     "ruby")]
-FAULTS = ["fault/test_partition.py", "fault/test_cas_failover.py", "integration/test_failover.py",
+FAULTS = ["fault/test_partition.py", "fault/test_cas_failover.py", "fault/test_resurrection.py",
+          "integration/test_ack.py", "integration/test_failover.py",
           "integration/test_walkthrough.py", "integration/test_rejoin.py",
-          "integration/test_split.py"]
-WITH_UNIQUES = ["integration/test_resync.py"]
+          "integration/test_split.py", "integration/test_resync.py"]
 
 
-def chosen():
-    if "--all" not in sys.argv:
-        return FEW
-    newer = behind.version() >= [1, 6, 27]
-    return [(mode, test) for test in CLIENTS + FAULTS + (WITH_UNIQUES if newer else [])
-            for mode in ("both", "mixed")]
+def run(mode, test):
+    """A test of another file, as its own process."""
+    file, *arguments = test.split()
+    path = TESTS / file
+    return subprocess.run(
+        [sys.executable, str(path), *arguments], cwd=path.parent, capture_output=True, text=True,
+        env={**os.environ, "TANDEM_STOCK": mode, "PYTHONPATH": os.pathsep.join(
+            str(TESTS / folder) for folder in ("integration", "fault", "interop"))},
+        check=False)
 
 
 class StockBehindAll(unittest.TestCase):
     def test_others(self):
-        for mode, test in chosen():
-            with self.subTest(mode=mode, test=test):
-                path = TESTS / test
-                done = subprocess.run(
-                    [sys.executable, str(path)], cwd=path.parent, capture_output=True, text=True,
-                    env={**os.environ, "TANDEM_STOCK": mode, "PYTHONPATH": os.pathsep.join(
-                        str(TESTS / folder) for folder in ("integration", "fault", "interop"))},
-                    check=False)
-                print(f"\n  {mode} {test}: " +
-                      ("skipped" if done.returncode == SKIPPED else f"status {done.returncode}"))
-                self.assertIn(done.returncode, (0, SKIPPED), (done.stdout + done.stderr)[-6000:])
+        whole = "--all" in sys.argv
+        chosen = [(mode, test) for test in CLIENTS + FAULTS
+                  for mode in ("both", "mixed")] if whole else FEW
+        with concurrent.futures.ThreadPoolExecutor(1 if whole else AT_ONCE) as threads:
+            for (mode, test), done in zip(chosen, threads.map(run, *zip(*chosen))):
+                with self.subTest(mode=mode, test=test):
+                    print(f"\n  {mode} {test}: " + ("skipped" if done.returncode == SKIPPED
+                                                    else f"status {done.returncode}"))
+                    self.assertIn(done.returncode, (0, SKIPPED),
+                                  (done.stdout + done.stderr)[-6000:])
 
 
 if __name__ == "__main__":
