@@ -14,7 +14,8 @@ usage: tests/run.sh [options]
   --fuzz-seconds N     seconds for each fuzzer (4)
   --tools              also the tests that need a browser, Prometheus, HAProxy, keepalived or the
                        package tools, which are installed; without, they run where those are there,
-                       but for an operator's session by the README on an empty machine
+                       but for an operator's session by the README, and the drop-in for Debian's
+                       memcached, on an empty machine
   --bench              also the benchmarks: CPU time per set and per request against memcached, what
                        the admin port costs
   --jobs N             processes at once (the number of cores)
