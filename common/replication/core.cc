@@ -176,6 +176,7 @@ void node::core::on(const event::mutated&) {
 }
 
 void node::core::acknowledge(session& s) {
+  if (role_ == role_state::syncing && receiver_.in_sync()) filled();
   std::uint64_t sequence = 0;
   if (!receiver_.ack_due(sequence)) return;
   char bytes[sizeof sequence];

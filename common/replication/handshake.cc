@@ -114,7 +114,6 @@ bool node::core::on_data(session& s, const frame& f) {
     sender_.heard_inventory(*times);
     pump_wanted_ = true;
   }
-  if (receiver_.in_sync() && role_ == role_state::syncing) filled();
   return true;
 }
 

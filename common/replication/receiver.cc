@@ -9,7 +9,8 @@
 namespace tandem::replication {
 
 void receiver::begin() {
-  in_sync_ = inventory_wanted_ = ack_due_ = false;
+  inventory_wanted_ = ack_due_ = false;
+  in_sync_at_.reset();
   inventories_heard_.reset();
   unkept_.clear();
   large_.reset();
@@ -53,7 +54,7 @@ const char* receiver::take(const frame& f, instant now) {
     case frame_type::chunk:
       return take_chunk(f.payload, now);
     case frame_type::in_sync:
-      in_sync_ = true;
+      in_sync_at_ = data_.applied();
       return f.payload.empty() ? nullptr : "malformed in_sync frame";
     case frame_type::inventory_please:
       inventory_wanted_ = true;

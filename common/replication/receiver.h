@@ -27,7 +27,8 @@ class receiver {
   // Frames applied, kept and not yet acknowledged: sets `sequence` to the last of them.
   bool ack_due(std::uint64_t& sequence);
 
-  bool in_sync() const noexcept { return in_sync_; }  // the peer said so in this session
+  // The peer said so in this session, and what it had sent before is kept.
+  bool in_sync() const { return in_sync_at_ && data_.kept() > *in_sync_at_; }
   // True once after the peer asked what is held here.
   bool inventory_wanted();
   // How often the peer has told what it holds, if it has said so since the last call.
@@ -46,7 +47,7 @@ class receiver {
   void count(apply_status status);
 
   data_port& data_;
-  bool in_sync_ = false;
+  std::optional<std::uint64_t> in_sync_at_;  // data_port::applied() when the peer said so
   bool inventory_wanted_ = false;
   std::optional<std::uint32_t> inventories_heard_;
   bool ack_due_ = false;

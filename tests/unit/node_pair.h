@@ -40,6 +40,7 @@ struct pair_of_nodes {
   bool cut = false;
   std::uint64_t bytes_left = UINT64_MAX;  // the wire is cut when so many have passed
   std::function<void(int, service::store_options&, node_options&)> configure;
+  std::function<data_port&(int, service::store&)> port;  // what replicates the store, if not itself
 
   instant now(int i = 0) const {
     return {wall_time(std::chrono::seconds(1'800'000'000) +
@@ -58,7 +59,8 @@ struct pair_of_nodes {
     if (configure) configure(i, so, no);
     sides[i] = {};
     sides[i].data = std::make_unique<service::store>(so);
-    sides[i].core = std::make_unique<node>(no, *sides[i].data, 1);
+    service::store& data = *sides[i].data;
+    sides[i].core = std::make_unique<node>(no, port ? port(i, data) : data, 1);
     step(i, event::started{});
   }
 
