@@ -18,7 +18,7 @@ BATCH = 500
 TTL_SLACK = 1  # seconds
 # Parts of a second at which the memcacheds of pairs are started: their ticks are as far apart.
 # What is written just when a memcached's second goes on may be taken for the second before or after.
-NEAR_TICKS = 0.02 * SLOWDOWN
+NEAR_TICKS = 0.05 * SLOWDOWN
 OFFSETS = ((0.02, 0.92), (0.92, 0.02), (0.3, 0.8), (0.55, 0.45))
 
 settings = argparse.Namespace(items=20000)
