@@ -154,8 +154,8 @@ daemon::daemon(const config::options& options, peer_trust trust, const notifier&
       acks_.get(), self);
 }
 
-// Without its backend a node serves errors, and is nobody to its peer. With it, it joins as one
-// that has just started, with what the backend holds.
+// Without its backend a node serves errors, or what its peer answers, and is nobody to it. With it,
+// it joins as one that has just started, with what the backend holds.
 void daemon::follow_backend() {
   sidecar_ = std::make_unique<service::sidecar>(data_, backend_->lanes(), [this] { mutated(); });
   executor_ = std::make_unique<backend_executor>(
@@ -175,9 +175,8 @@ void daemon::follow_backend() {
       },
       [this] {
         bypass_->stop();
-        link_->rest([this] {
+        link_->rest(random_id(), [this] {
           sidecar_->forget(now());
-          serve(true);
           keeper_->rested();
         });
       });
@@ -201,13 +200,13 @@ void daemon::execute(std::string_view request, executed done) {
 
 // A worker that gets to this has finished what it was at, or given it to the backend, and looks at
 // the routes again for all that comes.
-void daemon::fence(std::uint64_t id) {
+void daemon::fence(std::function<void()> done) {
   const auto busy = std::make_shared<std::atomic<std::size_t>>(workers_.size());
   for (const auto& each : workers_)
-    each->post([this, id, busy] {
+    each->post([this, done, busy] {
       if (busy->fetch_sub(1) != 1) return;
-      if (!executor_) return link_->fenced(id);
-      link_->post([this, id] { executor_->fence([this, id] { link_->fenced(id); }); });
+      if (!executor_) return done();
+      link_->post([this, done] { executor_->fence(done); });
     });
 }
 

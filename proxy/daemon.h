@@ -98,7 +98,7 @@ class daemon final : public service::server, private peer_link_owner {
   void routed(const replication::effect::routes& what) override {
     if (routes_) routes_->set(what);
   }
-  void fence(std::uint64_t id) override;
+  void fence(std::function<void()> done) override;
   void execute(std::string_view request, executed done) override;
 
   admin::snapshot look() const;

@@ -20,6 +20,8 @@ namespace event = replication::event;
 namespace effect = replication::effect;
 
 constexpr std::chrono::hours timer_max{1};
+// What a hook came to is told to the node that ran it only.
+constexpr std::uint64_t hooks_per_life = std::uint64_t{1} << 32;
 
 // Ids of accepted sessions are even, those of dialled ones odd.
 bool was_accepted(replication::session_id session) {
@@ -142,13 +144,9 @@ void peer_link::acknowledgement_late() {
   });
 }
 
-void peer_link::fenced(std::uint64_t id) {
-  asio::post(context_, [this, id] { step(event::fenced{id}); });
-}
-
 void peer_link::hook_done(std::uint64_t id, bool ok, std::string how) {
   asio::post(context_, [this, id, ok, said = std::move(how)] {
-    step(event::hook_done{id, ok, said});
+    if (id / hooks_per_life == life_) step(event::hook_done{id % hooks_per_life, ok, said});
   });
 }
 
@@ -247,7 +245,11 @@ void peer_link::obey(const effect::routes& what) {
 }
 
 void peer_link::obey(const effect::fence& what) {
-  owner_.fence(what.id);
+  owner_.fence([this, life = life_, id = what.id] {
+    post([this, life, id] {
+      if (life == life_) step(event::fenced{id});
+    });
+  });
 }
 
 // The rest of the step comes first.
@@ -295,6 +297,7 @@ void peer_link::obey(effect::answer& what) {
 }
 
 void peer_link::obey(effect::run_hook& what) {
+  what.id += life_ * hooks_per_life;
   owner_.run_hook(std::move(what));
 }
 

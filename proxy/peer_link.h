@@ -47,8 +47,8 @@ class peer_link_owner {
   virtual void drain(bool on) = 0;
   // effect::routes.
   virtual void routed(const replication::effect::routes& what) = 0;
-  // effect::fence; the link's fenced() is to be called once.
-  virtual void fence(std::uint64_t id) = 0;
+  // effect::fence; `done` is to be called once, in any thread.
+  virtual void fence(std::function<void()> done) = 0;
   // effect::execute; `done` is called once, in this call or a later one.
   using executed = std::function<void(service::peer_request::result)>;
   virtual void execute(std::string_view request, executed done) = 0;
@@ -71,13 +71,15 @@ class peer_link final : private link_socket_owner {
             peer_link_owner& owner);
   ~peer_link();
 
+  // `rests`: there is no data before the first go_on(). A node that waits longer for it than it
+  // would for a peer is a guest until then.
   void start(bool rests = false);
   // Closes every connection and waits for the thread.
   void stop();
-  // Any thread. Nothing is known and nobody is met, until it goes on as in a process that has just
-  // started; `then` is called in the link's thread, when nothing of the data is in use there, and
-  // `before` there too, before it goes on. As `rests` says at start().
-  void rest(std::function<void()> then);
+  // Any thread. There is no data: the node is a guest (replication/node.h) until it goes on as in a
+  // process that has just started; `then` is called in the link's thread, when nothing of the data
+  // is in use there, and `before` there too, before it goes on.
+  void rest(std::uint64_t run_id, std::function<void()> then);
   void go_on(std::uint64_t run_id, std::function<void()> before);
 
   // --- any thread ----------------------------------------------------------------------------
@@ -86,8 +88,6 @@ class peer_link final : private link_socket_owner {
   void mutated() noexcept {
     if (armed_.load(std::memory_order_relaxed) && armed_.exchange(false)) wake();
   }
-  // What owner.fence() asked for is done.
-  void fenced(std::uint64_t id);
   // How a program of owner.run_hook() ended.
   void hook_done(std::uint64_t id, bool ok, std::string how);
   // A line from an operator: owner.answered() will be called once with the id. Ids are never
@@ -108,7 +108,8 @@ class peer_link final : private link_socket_owner {
  private:
   void wake();
   void step(const replication::any_event& what);
-  void live_anew(std::uint64_t run_id);
+  void be_guest(std::uint64_t run_id);
+  void live_anew(std::uint64_t run_id, bool guest);
   void execute_requests();
   void arm();
   void set_timer(steady_time deadline);
@@ -149,7 +150,7 @@ class peer_link final : private link_socket_owner {
   replication::node_options node_options_;
   std::unique_ptr<replication::node> node_;
   bool rests_ = false;
-  unsigned life_ = 0;  // counts the nodes
+  std::uint64_t life_ = 0;  // counts the nodes
   std::shared_ptr<dialer> dialer_;
   std::map<replication::session_id, std::shared_ptr<link_socket>> sessions_;
   std::deque<std::weak_ptr<link_socket>> leaving_;

@@ -36,7 +36,7 @@ bool node::core::caught_up() const {
 }
 
 void node::core::check_replies() {
-  if (options_.ack == ack_mode::async) return;
+  if (options_.ack == ack_mode::async || options_.guest) return;
   if (established_)
     linkless_since_.reset();
   else if (!linkless_since_)

@@ -69,7 +69,7 @@ void node::core::make_room(const std::string& newcomer) {
   std::map<std::string, std::size_t> hosts{{host_of(newcomer), 1}};
   std::size_t half_open = 0;
   const auto at_the_door = [](const session& s) {
-    return !s.dialed && !s.established && !(s.theirs && s.mine.authenticates);
+    return !s.dialed && !s.live() && !(s.theirs && s.mine.authenticates);
   };
   for (const auto& [id, s] : sessions_) {
     if (!at_the_door(s)) continue;
@@ -178,13 +178,14 @@ bool node::core::admit(session& s, hello theirs) {
     return false;
   }
   if (outdated(s)) return false;  // never agreed to: the peer would take office on an old word
+  s.theirs = std::move(theirs);
+  if (is_visit(s)) return receive_visitor(s);
   // From our consent on it may reign in this term, whether or not we hear that it does.
-  const bool follows = leads(theirs.stands, s.mine.stands);
-  if (follows) pledged_ = std::max(pledged_, term_after(theirs.stands, s.mine.stands));
+  const bool follows = leads(s.theirs->stands, s.mine.stands);
+  if (follows) pledged_ = std::max(pledged_, term_after(s.theirs->stands, s.mine.stands));
   // Without ours it may go alone, in a term that need not be the verdict's: it may have agreed to
   // others before. Of two who would take the same one the follower gives way.
-  if (follows || theirs.reign > s.mine.reign) pledged_ = std::max(pledged_, theirs.reign);
-  s.theirs = std::move(theirs);
+  if (follows || s.theirs->reign > s.mine.reign) pledged_ = std::max(pledged_, s.theirs->reign);
   if (!resolve_duplicates(s)) return false;
   resolve_node_ids(s);
   s.reader.set_payload_max(frame_payload_max);

@@ -65,6 +65,7 @@ std::vector<any_effect> node::core::step(const any_event& what, instant now) {
   std::visit([this](const auto& e) { on(e); }, what);
   check_sessions();
   check_alone();
+  check_visit();
   check_promotion();
   check_dial();
   upkeep();
@@ -83,9 +84,10 @@ std::vector<any_effect> node::core::step(const any_event& what, instant now) {
 
 void node::core::on(const event::started&) {
   data_.set_node_id(node_id_, now_);
-  begin_split();
   next_dial_ = now_.steady;
   next_upkeep_ = now_.steady;
+  if (options_.guest) return live_as_guest();
+  begin_split();
   if (options_.peer.empty())
     stand_alone(true, "no peer configured");
   else
@@ -165,6 +167,7 @@ void node::core::on(const event::closed& e) {
     schedule_dial(redial_delay);
   else if (s.dialed)
     back_off();
+  if (visit_ == s.id) end_visit();
   handshake_by_.erase(e.session);
   sessions_.erase(found);
   if (was_link) lost(loss::closed, e.reason);
@@ -189,7 +192,7 @@ void node::core::acknowledge(session& s) {
 void node::core::check_sessions() {
   std::vector<std::pair<session_id, std::string>> ended;
   for (auto& [id, s] : sessions_) {
-    if (!s.established) {
+    if (!s.live()) {
       if (now_.steady >= handshake_by_.at(id)) ended.emplace_back(id, "no handshake in time");
       continue;
     }
@@ -209,7 +212,7 @@ void node::core::check_alone() {
 }
 
 void node::core::check_dial() {
-  if (options_.peer.empty() || dialing_ || established_ || now_.steady < next_dial_) return;
+  if (!dials() || dialing_ || executing() || now_.steady < next_dial_) return;
   for (const auto& [id, s] : sessions_)
     if (s.dialed) return;
   dialing_ = next_dial_id_;
@@ -267,9 +270,8 @@ bool node::core::waits_for_mutation() const {
 steady_time node::core::deadline() const {
   steady_time next = next_upkeep_;
   for (const auto& [id, s] : sessions_)
-    next =
-        std::min(next, s.established ? s.deadline(options_.heartbeat_interval, options_.dead_after)
-                                     : handshake_by_.at(id));
+    next = std::min(next, s.live() ? s.deadline(options_.heartbeat_interval, options_.dead_after)
+                                   : handshake_by_.at(id));
   if (join_by_) next = std::min(next, *join_by_);
   if (take_over_by_) next = std::min(next, *take_over_by_);
   if (promotion_ && promotion_->hook == 0) next = std::min(next, promotion_->again);
@@ -278,7 +280,7 @@ steady_time node::core::deadline() const {
   if (const auto by = requests_.deadline()) next = std::min(next, *by);
   const bool dialed = std::any_of(sessions_.begin(), sessions_.end(),
                                   [](const auto& entry) { return entry.second.dialed; });
-  if (!options_.peer.empty() && !dialing_ && !established_ && !dialed)
+  if (dials() && !dialing_ && !established_ && !visit_ && !dialed)
     next = std::min(next, next_dial_);
   if (established_ && pump_wanted_ && !window_full_ &&
       sessions_.at(*established_).unsent < options_.unsent_bytes)
@@ -295,6 +297,10 @@ session* node::core::established() {
   return established_ ? &sessions_.at(*established_) : nullptr;
 }
 
+session* node::core::executing() {
+  return visit_ ? &sessions_.at(*visit_) : established();
+}
+
 std::string node::core::describe(const session& s) {
   return (s.dialed ? "connection to " : "connection from ") + s.peer;
 }
@@ -306,6 +312,8 @@ node_status node::core::status(instant now) const {
   out.node_id = node_id_;
   out.peer = peer_name_.empty() ? options_.peer : peer_name_;
   out.linked = established_.has_value();
+  out.guest = options_.guest;
+  out.visit = visit_.has_value();
   out.serving = serving_ && !draining_;
   out.draining = draining_;
   out.conflicts_won = last_split_.won;

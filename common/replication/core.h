@@ -60,6 +60,11 @@ class node::core {
   void on(const event::fenced& e);
 
   void check_sessions();
+  // Whether it looks for somebody.
+  bool dials() const noexcept { return !options_.peer.empty() && (!options_.guest || visits()); }
+  bool visits() const noexcept {
+    return options_.guest && options_.while_syncing == syncing_mode::read_through;
+  }
   void check_dial();
   void check_alone();
   void upkeep();
@@ -76,6 +81,8 @@ class node::core {
   bool on_proof(session& s, std::string_view payload);
   void say_proof(session& s);
   bool admit(session& s, hello theirs);
+  static bool is_visit(const session& s);
+  bool receive_visitor(session& s);
   void note_stranger(effect::level severity, std::string text);
 
   // --- while linked (core_watch.cc) ------------------------------------------------------------
@@ -102,6 +109,9 @@ class node::core {
   void say_anew(session& s);
   static bool know_each_other(const session& s);
   bool establish(session& s);
+  bool begin_visit(session& s);
+  void end_visit();
+  void check_visit();
   bool prefer(const session& a, const session& b) const;
   void refuse(session& s, const std::string& reason, effect::level severity);
   // No reason: not worth a line.
@@ -119,6 +129,7 @@ class node::core {
   void filled();
   void lost(loss how, const std::string& reason);
   // Becomes master without a peer, unless a hook vetoes.
+  void live_as_guest();
   void stand_alone(bool complete, const std::string& reason);
   void reign(bool complete, const std::string& reason);
   // The term of a reign that would begin now.
@@ -207,6 +218,7 @@ class node::core {
   void check_forwards();
   const char* on_forwarded(std::string_view payload);
   void pass_on_answers();
+  void answer_guest(const event::executed& e);
   void send_answers(session& s);
   void lose_forwards();
 
@@ -222,6 +234,8 @@ class node::core {
   }
 
   session* established();
+  // Where clients' commands go to or come from.
+  session* executing();
   static std::string describe(const session& s);
   // What another says, short enough for a line.
   static std::string quoted(std::string_view said);
@@ -264,6 +278,7 @@ class node::core {
   std::map<session_id, session> sessions_;
   std::map<session_id, steady_time> handshake_by_;
   std::optional<session_id> established_;
+  std::optional<session_id> visit_;
   std::optional<session_id> dialing_;
   session_id next_dial_id_ = 1;
   steady_time next_dial_{};

@@ -11,6 +11,9 @@
 // | SLAVE, SYNCING, INIT       | here         | at the peer                                   |
 // | SYNCING with read_through  | at the peer  | at the peer                                   |
 //
+// | a guest (node.h): with a master | at the peer, retrievals too                              |
+// |                   else          | here, which is an error: there is no data                |
+//
 // A slave without a link keeps requests until it has one again or is master itself.
 #include <utility>
 
@@ -31,9 +34,12 @@ write_place node::core::place_of_writes() const {
 }
 
 void node::core::check_routes() {
-  const effect::routes wanted{
-      place_of_writes(),
-      role_ == role_state::syncing && options_.while_syncing == syncing_mode::read_through};
+  const bool through =
+      role_ == role_state::syncing && options_.while_syncing == syncing_mode::read_through;
+  const bool as_guest = options_.guest && visit_;
+  const effect::routes wanted =
+      options_.guest ? effect::routes{as_guest ? write_place::peer : write_place::here, as_guest}
+                     : effect::routes{place_of_writes(), through};
   if (wanted == routes_) return;
   routes_ = wanted;
   effects_.emplace_back(wanted);
@@ -44,24 +50,35 @@ void node::core::on(const event::forward& e) {
     effects_.emplace_back(effect::forward_done{e.id, forward_outcome::elsewhere, {}});
     return;
   }
-  if (!requests_.add(e.id, e.bytes, now_.steady + options_.ack_timeout))
+  const bool nowhere = options_.guest && !visit_;
+  if (nowhere || !requests_.add(e.id, e.bytes, now_.steady + options_.ack_timeout))
     effects_.emplace_back(effect::forward_done{e.id, forward_outcome::failed, {}});
 }
 
 void node::core::on(const event::executed& e) {
+  if (visit_ == e.session) return answer_guest(e);
   if (established_ != e.session) return;  // its asker has been told that the link was lost
   answers_.add(e);
   pump_wanted_ = true;  // an answer goes behind what it tells of
+}
+
+// Nobody but this node has what it tells of; with sync that is not enough.
+void node::core::answer_guest(const event::executed& e) {
+  session& s = *executing();
+  if (options_.ack == ack_mode::sync && !alone_ && !e.marks.empty())
+    return forward_answers::fail(s, e.id);
+  answers_.add({e.session, e.id, e.bytes, {}});
+  send_answers(s);
 }
 
 void node::core::check_forwards() {
   pass_on_answers();
   forward_requests::results done;
   requests_.expire(now_.steady, done);
-  session* const s = established();
+  session* const s = executing();
   if (role_ != role_state::master && s != nullptr)
     requests_.send(*s);
-  else if (role_ == role_state::master && !fenced())
+  else if ((role_ == role_state::master && !fenced()) || options_.guest)
     requests_.give_back(done);
   for (auto& each : done) effects_.emplace_back(std::move(each));
   if (s == nullptr || fenced()) return;

@@ -13,7 +13,7 @@ constexpr std::size_t queued_factor = 4;
 constexpr std::size_t forward_head_bytes = sizeof(std::uint64_t) + 1;
 
 // What a `forwarded` frame says.
-enum : std::uint8_t { answer_goes_on = 0, answer_ends = 1, not_master = 2, answer_too_large = 3 };
+enum : std::uint8_t { answer_goes_on = 0, answer_ends = 1, not_master = 2, no_answer = 3 };
 
 void say_part(session& to, frame_type type, std::uint64_t id, std::uint8_t what,
               std::string_view bytes) {
@@ -60,7 +60,7 @@ const char* forward_requests::take(std::string_view payload, results& done) {
   if (payload.size() < forward_head_bytes) return "malformed forwarded frame";
   const auto id = load_le<std::uint64_t>(payload.data());
   const auto what = static_cast<std::uint8_t>(payload[sizeof id]);
-  if (what > answer_too_large) return "malformed forwarded frame";
+  if (what > no_answer) return "malformed forwarded frame";
   payload.remove_prefix(forward_head_bytes);
   const auto found = requests_.find(id);
   if (found == requests_.end() || !found->second.sent) return nullptr;
@@ -69,7 +69,7 @@ const char* forward_requests::take(std::string_view payload, results& done) {
   answer.append(payload);
   if (what == answer_ends) finish(found, forward_outcome::answered, done);
   if (what == not_master) finish(found, forward_outcome::elsewhere, done);
-  if (what == answer_too_large) finish(found, forward_outcome::failed, done);
+  if (what == no_answer) finish(found, forward_outcome::failed, done);
   return nullptr;
 }
 
@@ -129,10 +129,14 @@ void forward_answers::decline(session& to, std::uint64_t id) {
   say_part(to, frame_type::forwarded, id, not_master, {});
 }
 
+void forward_answers::fail(session& to, std::uint64_t id) {
+  say_part(to, frame_type::forwarded, id, no_answer, {});
+}
+
 void forward_answers::send_first(session& to) {
   const event::executed& first = answers_.front();
   if (first.bytes.size() > forward_bytes_max)
-    say_part(to, frame_type::forwarded, first.id, answer_too_large, {});
+    fail(to, first.id);
   else
     say_in_parts(to, frame_type::forwarded, first.id, first.bytes, answer_goes_on, answer_ends);
   answer_bytes_ -= first.bytes.size();

@@ -73,6 +73,8 @@ class forward_answers {
   void add(event::executed done);
   // It is not executed here.
   static void decline(session& to, std::uint64_t id);
+  // It may have been executed, and there is no answer.
+  static void fail(session& to, std::uint64_t id);
   // Sends the answers whose mutations were sent, which `sent(mark)` tells.
   template <class Sent>
   void send(session& to, Sent&& sent) {

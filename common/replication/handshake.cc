@@ -22,7 +22,8 @@ hello node::core::introduce() const {
   hello h;
   h.stands = stands();
   h.reign = h.stands.in_charge ? term_ : next_reign();
-  h.features = features_of_compression;
+  h.features = features_of_compression | feature_guests;
+  if (options_.guest) h.features_required = feature_guests;
   h.known_run_id = peer_run_id_;
   h.resumes = sender_.resumable();
   h.node_id_fixed = options_.node_id.has_value();
@@ -42,10 +43,10 @@ bool node::core::on_frame(session& s, const frame& f) {
       if (!start.plausible()) break;
       data_.observe(start);
       s.accepted_by_peer = true;
-      return s.established || !s.agreed() || establish(s);
+      return s.live() || !s.agreed() || establish(s);
     }
     case frame_type::refuse:
-      note(s.established ? effect::level::warning : effect::level::info,
+      note(s.live() ? effect::level::warning : effect::level::info,
            "replication: refused by " + s.peer + ": " + quoted(f.payload));
       close(s, "refused: " + quoted(f.payload));
       return false;
@@ -74,7 +75,7 @@ bool node::core::on_frame(session& s, const frame& f) {
       return on_audit(s, f);
     case frame_type::forward:
     case frame_type::forwarded: {
-      if (!s.established) break;
+      if (!s.live()) break;
       const char* const why =
           f.type == frame_type::forward ? answers_.take(f.payload) : on_forwarded(f.payload);
       if (why == nullptr) return true;
@@ -182,6 +183,8 @@ bool node::core::know_each_other(const session& s) {
 }
 
 bool node::core::establish(session& s) {
+  if (is_visit(s)) return begin_visit(s);
+  if (visit_) close(sessions_.at(*visit_), "the guest has become a peer");
   const bool known = know_each_other(s);
   const bool both_resume = known && s.mine.resumes && s.theirs->resumes;
   if (outdated(s)) return false;
@@ -228,6 +231,7 @@ void node::core::close(session& s, const std::string& reason, loss how) {
     schedule_dial(redial_delay);
   else if (s.dialed)
     back_off();
+  if (visit_ == s.id) end_visit();
   handshake_by_.erase(s.id);
   sessions_.erase(s.id);  // `s` is gone from here on
   if (was_link) lost(how, reason);

@@ -17,6 +17,9 @@ namespace tandem::replication {
 // Rises with every change by which an older one would read nonsense.
 constexpr std::uint16_t protocol_version = 3;
 
+// Knows of guests (node_options::guest); required: is one.
+constexpr std::uint32_t feature_guests = 1U << 8;
+
 struct hello {
   std::uint16_t protocol_min = protocol_version;
   std::uint16_t protocol_max = protocol_version;

@@ -48,6 +48,11 @@ struct node_options {
   writes_mode writes = writes_mode::both;
   bool writes_need_peer = false;  // writes_on_partition: error
   syncing_mode while_syncing = syncing_mode::refuse;
+  // It has no data for now (its backend is gone) and takes none: it is nobody's peer, and never
+  // master. With read_through it is the guest of a master, who executes its clients' commands.
+  bool guest = false;
+  // The process was master in this term until it became a guest.
+  std::optional<std::uint64_t> reigned;
   milliseconds handover_timeout{10000};  // of a switchover; then all is as before
   bool close_on_demotion = false;        // the clients of a node that was master and is slave
   hook_set hooks;
@@ -67,6 +72,8 @@ struct node_status {
   unsigned node_id = 0;
   std::string peer;           // as dialled or as it came; empty: none seen yet
   bool linked = false;        // handshake done
+  bool guest = false;         // it has no data for now,
+  bool visit = false;         // and is with a master; or, of a master: such a one is with it
   bool serving = false;       // clients are taken
   bool draining = false;      // ... or were, until an operator said drain
   std::string changing;       // what is under way: "switchover", "pre_promote", "vetoed"; or empty

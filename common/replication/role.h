@@ -35,6 +35,9 @@
 // Other commands: `promote` makes a SLAVE without a link MASTER at once, and with `force` even one
 // that is not filled; `drain` and `undrain` do not change the role.
 //
+// A node that has no data for now (its backend is gone) stays INIT until it has, as a process that
+// has just started; guests.cc has what it does meanwhile.
+//
 // [1] If hooks.pre_promote is configured it is asked, and until it agrees the node stays what it
 //     is. After a veto it is asked again. A verdict between two nodes that meet is not asked about:
 //     the other relies on it. `promote force` does not ask.

@@ -37,6 +37,7 @@ void node::core::order_switchover(const order& o) {
 
 void node::core::order_promote(const order& o) {
   if (role_ == role_state::master) return answer(o.id, true, "this node is the master already\n");
+  if (options_.guest) return answer(o.id, false, "this node has no data: its backend is gone");
   if (role_ == role_state::slave && established_) return order_switchover(o);
   if (role_ != role_state::slave && !forced(o))
     return answer(o.id, false, "this node is not filled yet: promote force serves what it has");

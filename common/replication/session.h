@@ -38,6 +38,8 @@ class session {
   bool accepted_by_us = false;
   bool accepted_by_peer = false;
   bool established = false;
+  bool visit = false;  // instead: one of the two is a guest
+  bool live() const noexcept { return established || visit; }
   // Both have agreed: established may be set.
   bool agreed() const noexcept { return accepted_by_us && accepted_by_peer; }
 

@@ -23,6 +23,9 @@ std::vector<status_row> status_rows(const node_status& s) {
   rows.emplace_back("role", to_string(s.role));
   rows.emplace_back("peer", one_word(s.peer));
   rows.emplace_back("link", s.linked ? "up" : "down");
+  rows.emplace_back("guest", s.guest   ? (s.visit ? "visiting" : "waiting")
+                             : s.visit ? "host"
+                                       : "no");
   rows.emplace_back("serving", yes_no(s.serving));
   rows.emplace_back("draining", yes_no(s.draining));
   rows.emplace_back("changing", one_word(s.changing));

@@ -53,8 +53,10 @@ void machine::set_drift(int per_million) {
   drift_per_million_ = per_million;
 }
 
-void machine::start() {
+void machine::start(bool with_data) {
   ++incarnation_;
+  config_.node.guest = !with_data;
+  config_.node.while_syncing = with_data ? syncing_mode::refuse : syncing_mode::read_through;
   config_.node.run_id = world_.random.next() | 1;
   config_.node.peer = config_.peer ? "host" + std::to_string(*config_.peer) : "";
   if (world_.seed % 2 == 0) config_.node.known_secrets = {"the secret of the pair"};
@@ -69,7 +71,7 @@ void machine::start() {
   node_ = std::make_unique<node>(config_.node, *store_, world_.random.next());
   role_ = role_state::init;
   term_ = 0;
-  world_.say(config_.name + " starts");
+  world_.say(config_.name + (with_data ? " starts" : " starts without data"));
   const std::uint64_t incarnation = incarnation_;
   step(event::started{});
   const auto housekeep = [this, incarnation](const auto& self) -> void {

@@ -35,7 +35,8 @@ class machine final : public host {
   machine(world& w, network& n, const machine_config& config, std::function<void(machine&)> looked,
           std::function<void(machine&, host_id)> met);
 
-  void start();
+  // `with_data`: else it is a guest (node_options::guest) as long as it lives.
+  void start(bool with_data = true);
   void crash(bool reset);  // peers are told by a reset, or by nothing at all
   // After so many effects and clients' commands from now on `die` is called, which crashes it.
   void doom(unsigned after, std::function<void()> die);
@@ -50,7 +51,9 @@ class machine final : public host {
 
   bool up() const noexcept { return node_ != nullptr; }
   bool paused() const noexcept { return paused_; }
-  bool serving() const noexcept { return up() && !paused_ && serving_; }
+  bool without_data() const noexcept { return up() && config_.node.guest; }
+  // ... what it has.
+  bool serving() const noexcept { return up() && !paused_ && serving_ && !without_data(); }
   // Clients' changes are executed, rather than refused or held back.
   bool takes_changes() const noexcept {
     return serving() && writes_here_ && !(replies_ && replies_->full());

@@ -61,6 +61,7 @@ void scenario::heal_all() {
     m->withhold_acks(false);
     m->doom(0, nullptr);
     m->resume();
+    if (belongs && m->without_data()) m->crash(true);
     if (belongs && !m->up()) m->start();
     // A foreigner may go on knocking.
     if (!belongs && plan_.third != guest::foreigner) m->crash(true);

@@ -110,7 +110,15 @@ void scenario::restart(machine& m) {
     else
       m.config().peer = 1;
   }
-  m.start();
+  const bool with_data = !world_.random.chance(250);
+  m.start(with_data);
+  if (with_data) return;
+  world_.after(world_.between(10 * milli, 3 * second), [this, &m] {
+    if (quiet_ || !m.without_data()) return;
+    m.crash(true);
+    oracle_.forget(m);
+    m.start();
+  });
 }
 
 // --- the third machine ---------------------------------------------------------------------------

@@ -24,6 +24,10 @@ struct side {
   std::unique_ptr<node> core;
   std::vector<std::string> log;  // notes of level info and above
   std::vector<effect::answer> answers;
+  std::vector<effect::execute> executed;
+  std::vector<effect::forward_done> forwarded;
+  effect::routes routes;
+  std::vector<effect::run_hook> hooks;
   bool serving = false;
   std::optional<session_id> dialing;
   std::map<session_id, session_id> wire;  // our session -> theirs
@@ -120,6 +124,14 @@ struct pair_of_nodes {
       if (!cut) step(1 - i, event::closed{theirs, "closed by the peer"});
     } else if (const auto* serve = std::get_if<effect::serve>(&e)) {
       self.serving = serve->open;
+    } else if (const auto* execute = std::get_if<effect::execute>(&e)) {
+      self.executed.push_back(*execute);
+    } else if (const auto* done = std::get_if<effect::forward_done>(&e)) {
+      self.forwarded.push_back(*done);
+    } else if (const auto* run = std::get_if<effect::run_hook>(&e)) {
+      self.hooks.push_back(*run);
+    } else if (const auto* routes = std::get_if<effect::routes>(&e)) {
+      self.routes = *routes;
     } else if (const auto* answer = std::get_if<effect::answer>(&e)) {
       self.answers.push_back(*answer);
     } else if (const auto* note = std::get_if<effect::note>(&e)) {
