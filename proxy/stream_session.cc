@@ -73,7 +73,10 @@ class stream_session final : public session {
     if (std::exchange(parked_, false)) advance();
   }
 
-  void relayed() override { released(); }
+  // A write costs more than all else that is done for a reply.
+  void relayed() override {
+    if (!connection_.gathers() || connection_.has_more()) released();
+  }
 
   void cut_short() {
     cut_short_ = true;

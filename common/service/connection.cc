@@ -11,6 +11,8 @@ namespace {
 
 // The least room for the rest of a line.
 constexpr std::size_t line_room = 512;
+// So much output is worth a write.
+constexpr std::size_t gathered_bytes_max = std::size_t{16} << 10;
 
 }  // namespace
 
@@ -39,6 +41,11 @@ void connection::answered(const backend::expected& to, std::string_view reply, i
 
 bool connection::relays() const noexcept {
   return state_->away_to != nullptr && !state_->away_to->idle();
+}
+
+bool connection::gathers() noexcept {
+  return state_->away_to != nullptr && state_->away_to->gathers() &&
+         state_->out.size() < gathered_bytes_max;
 }
 
 std::span<char> connection::prepare() {

@@ -71,6 +71,9 @@ class connection {
   void answered(const backend::expected& to, std::string_view reply, instant now);
   // Requests are under way.
   bool relays() const noexcept;
+  // Replies to requests that came together are worth waiting for, and go out together; not if there
+  // is much to send already.
+  bool gathers() noexcept;
 
   // Where the next bytes from the client go; never empty while wants_read().
   std::span<char> prepare();

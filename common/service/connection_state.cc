@@ -37,6 +37,7 @@ void connection::state::run(instant now) {
       break;
     --share;
   }
+  if (away_to) (void)away_to->gathers();
   if (held) look(now);
   if (!ahead.empty()) finder.restart();  // they will be looked at again
   if (in.empty()) in.shrink(0);

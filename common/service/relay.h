@@ -33,6 +33,14 @@ class relay {
   void wait_until_idle() noexcept { waits_ = !idle(); }
   bool waits() const noexcept { return waits_; }
 
+  // Whether some of the requests that came together are unanswered. Once none is, those that are
+  // under way now came together.
+  bool gathers() noexcept {
+    if (static_cast<std::int32_t>(together_ - first_) > 0) return true;
+    together_ = first_ + static_cast<std::uint32_t>(slots_.size());
+    return false;
+  }
+
   // A place for the next reply; what is to be given to the lane. `part`: of a retrieval, with more
   // of it to come. `bytes`: of the request.
   backend::expected place(bool part, std::size_t bytes = 0);
@@ -61,8 +69,9 @@ class relay {
   backend::reply_sink& sink_;
   const std::uint16_t home_;
   std::deque<slot> slots_;
-  std::uint32_t first_ = 0;  // the number of the oldest
-  std::size_t bytes_ = 0;    // of requests under way, and of replies that wait for their turn
+  std::uint32_t first_ = 0;     // the number of the oldest
+  std::uint32_t together_ = 0;  // the number behind the last of those that came together
+  std::size_t bytes_ = 0;       // of requests under way, and of replies that wait for their turn
   bool waits_ = false;
   bool broken_ = false;  // a part of the retrieval that is being answered has failed
 };
