@@ -164,16 +164,18 @@ void backend_connection::connect_later() {
 
 // Behind the sessions that are ready now, so that their requests go out together.
 void backend_connection::wanted() {
-  asio::post(context_, [this] {
-    if (stage_ == stage::open && !waits_to_send_) send();
-  });
+  asio::post(context_, [this] { send_if_open(); });
+}
+
+void backend_connection::send_if_open() {
+  if (stage_ == stage::open && !waits_to_send_) send();
 }
 
 void backend_connection::send() {
-  watch();
   while (true) {
     if (sending_.empty()) lane_.take_output(sending_);
     if (sending_.empty()) return;
+    watch();
     error_code ec;
     const std::size_t n = socket_.write_some(asio::buffer(sending_.view()), ec);
     if (ec == asio::error::would_block) return wait_to_send();
@@ -205,6 +207,7 @@ void backend_connection::read() {
         if (!good) return fail("it sent what was not asked for");
         if (stage_ == stage::stalled && sending_.empty() && lane_.drained()) open();
         read();
+        send_if_open();
       });
 }
 

@@ -19,8 +19,8 @@ void lane::access::add(expected what, std::string_view key) {
     lane_.changing(what.hash).fetch_add(1);
   }
   to.list.push_back(what);
-  // Whoever adds the first wakes for all that come before it is looked at.
-  if (to.list.size() == 1) lane_.waker_->wanted();
+  // Whoever makes them enough wakes for all that come before they are looked at.
+  if (to.list.size() == lane_.enough_) lane_.waker_->wanted();
 }
 
 void lane::open(bool explicit_cas) {
@@ -30,6 +30,9 @@ void lane::open(bool explicit_cas) {
 
 void lane::take_output(byte_buffer& to) {
   const std::lock_guard guard(mutex_);
+  enough_ = std::max<std::size_t>(sent_.list.size() - next_, 1);
+  if (added_.list.size() < enough_) return;
+  enough_ = 1;
   std::swap(out_, to);
   out_.shrink(kept_bytes);
   if (next_ == sent_.list.size()) {

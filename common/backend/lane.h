@@ -59,7 +59,7 @@ struct expected {
   std::uint64_t mark_position = 0;
 };
 
-// Told, under the lane's lock and in any thread, that there is something to send.
+// Told, under the lane's lock and in any thread, that there is something to send: take_output().
 class lane_waker {
  public:
   virtual void wanted() = 0;
@@ -103,7 +103,9 @@ class lane {
 
   // --- the socket's thread -------------------------------------------------------------------
   void open(bool explicit_cas);
-  // What there is to send, taken over by the caller (empty before the call).
+  // What there is to send, taken over by the caller (empty before the call): nothing as long as
+  // fewer requests wait here than are unanswered. They would wait behind those anyway, and many
+  // that go out together cost little more than one. To be called again when replies have come.
   void take_output(byte_buffer& to);
   // Where the next bytes from the backend go.
   std::span<char> prepare();
@@ -153,9 +155,10 @@ class lane {
   std::atomic<bool> up_{false};
   std::atomic<bool> explicit_cas_{false};
   std::mutex mutex_;
-  byte_buffer out_;  // under the mutex
-  run added_;        // under the mutex
-  run sent_;         // from next_ on
+  byte_buffer out_;         // under the mutex
+  run added_;               // under the mutex
+  std::size_t enough_ = 1;  // under the mutex: so many of them are worth a wake
+  run sent_;                // from next_ on
   std::size_t next_ = 0;
   byte_buffer in_;
   reply_finder finder_;
@@ -194,6 +197,7 @@ void lane::close(Lost&& lost) {
     const std::lock_guard guard(mutex_);
     up_.store(false, std::memory_order_release);
     out_.consume(out_.size());
+    enough_ = 1;
   }
   while (expected* const what = front()) {
     ++next_;
@@ -212,6 +216,7 @@ void lane::stall(Lost&& lost) {
     up_.store(false, std::memory_order_release);
     out_.consume(out_.size());
     std::swap(added_, unsent);
+    enough_ = 1;
   }
   for (std::size_t i = next_; i < sent_.list.size(); ++i) {
     expected& e = sent_.list[i];

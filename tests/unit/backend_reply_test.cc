@@ -219,3 +219,37 @@ TEST_CASE("what a lane remembers does not grow while it is never idle") {
         }));
   }
 }
+
+TEST_CASE("requests wait while more than they are unanswered, and go out together") {
+  lane one(0);
+  no_waker waker;
+  one.set_waker(waker);
+  one.open(false);
+  byte_buffer wire;
+  const auto sent = [&] {
+    wire.consume(wire.size());
+    one.take_output(wire);
+    return std::string(wire.view());
+  };
+  for (std::uint32_t i = 1; i <= 3; ++i) add(one, "delete a\r\n", i);
+  REQUIRE(waker.calls == 1);
+  REQUIRE(sent() == "delete a\r\ndelete a\r\ndelete a\r\n");
+  add(one, "delete b\r\n", 4);
+  REQUIRE(waker.calls == 2);
+  REQUIRE(sent().empty());  // three are unanswered
+  add(one, "delete c\r\n", 5);
+  const std::string_view reply = "DELETED\r\n";
+  std::copy(reply.begin(), reply.end(), one.prepare().begin());
+  REQUIRE(one.received(reply.size(), [](const expected&, std::string_view, std::string_view) {}));
+  REQUIRE(waker.calls == 2);
+  REQUIRE(sent() == "delete b\r\ndelete c\r\n");  // as many as are unanswered
+
+  add(one, "delete d\r\n", 6);
+  REQUIRE(sent().empty());
+  for (std::uint32_t i = 7; i <= 9; ++i) {
+    REQUIRE(waker.calls == 3);
+    add(one, "delete e\r\n", i);
+  }
+  REQUIRE(waker.calls == 4);  // whoever makes them enough
+  REQUIRE(sent() == "delete d\r\ndelete e\r\ndelete e\r\ndelete e\r\n");
+}
