@@ -2,22 +2,35 @@
 
 #include <algorithm>
 
+#include "common/protocol/reply.h"
+
 namespace tandem::backend {
 
 namespace {
 constexpr std::size_t read_size = std::size_t{16} << 10;
 constexpr std::size_t kept_bytes = std::size_t{256} << 10;
 constexpr std::size_t forget_min = 1024;  // requests
+// The backend looks for all keys of a line before it turns to another client.
+constexpr unsigned line_keys_max = 32;
 }  // namespace
+
+bool lane::access::joins(protocol::verb what) const noexcept {
+  if (lane_.added_.list.empty() || lane_.on_line_ >= line_keys_max) return false;
+  const expected& last = lane_.added_.list.back();
+  return last.what == what && last.reply.shape == reply_shape::values &&
+         last.reply.what == change::none;
+}
 
 void lane::access::add(expected what, std::string_view key) {
   run& to = lane_.added_;
   what.key_at = static_cast<std::uint32_t>(to.keys.size());
-  if (what.reply.what != change::none) {
+  if (what.reply.what != change::none) lane_.changing(what.hash).fetch_add(1);
+  if (what.reply.what != change::none || what.reply.shape == reply_shape::values) {
     what.key_size = static_cast<std::uint8_t>(key.size());
     to.keys.append(key);
-    lane_.changing(what.hash).fetch_add(1);
   }
+  if (what.reply.joined) to.list.back().goes_on = true;
+  lane_.on_line_ = what.reply.joined ? lane_.on_line_ + 1 : 1;
   to.list.push_back(what);
   // Whoever makes them enough wakes for all that come before they are looked at.
   if (to.list.size() == lane_.enough_) lane_.waker_->wanted();
@@ -77,6 +90,24 @@ expected* lane::front() {
     if (sent_.list.empty()) return nullptr;
   }
   return &sent_.list[next_];
+}
+
+// A line's replies come in the order of its keys, and END behind them.
+reply_finder::status lane::find_reply(const expected& what) {
+  if (what.goes_on) return finder_.find_value(in_.view(), key_of(what));
+  const auto found = finder_.find(in_.view(), what.reply.shape);
+  if (!what.reply.joined || found != reply_finder::status::complete || !is_value(in_.view()))
+    return found;
+  reply_finder own;
+  (void)own.find_value(in_.view(), key_of(what));
+  const bool alone = own.size() + protocol::reply::end.size() == finder_.size();
+  return alone ? found : reply_finder::status::malformed;
+}
+
+// Of a reply that holds nothing: the backend has no value, or the line that stands there says why.
+std::string_view lane::missing() const {
+  const std::string_view line = in_.view().substr(0, in_.view().find('\n') + 1);
+  return is_value(line) ? protocol::reply::end : line;
 }
 
 bool lane::waiting() {

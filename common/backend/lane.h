@@ -47,8 +47,9 @@ struct expected {
   expectation reply;
   protocol::verb what = protocol::verb::unknown;
   bool binary = false;        // the key came in base64
-  std::uint8_t key_size = 0;  // of a change: its key is kept
+  std::uint8_t key_size = 0;  // of a change or a retrieval: its key is kept
   std::uint32_t key_at = 0;   // the lane's own
+  bool goes_on = false;       // its line, with the key of the next request
   std::uint64_t hash = 0;     // of the key
   // What the command makes of the key's expiry, Unix seconds by our clock, if it sets one.
   bool sets_exptime = false;
@@ -93,7 +94,10 @@ class lane {
     bool explicit_cas() const noexcept { return lane_.explicit_cas(); }
     // Whether a change of a key with this hash may be under way.
     bool changes(std::uint64_t hash) const noexcept { return lane_.changing(hash).load() != 0; }
-    // `key`: kept until the reply, where the request may change it.
+    // Whether a retrieval by `what` may go by the line of the request before it.
+    bool joins(protocol::verb what) const noexcept;
+    // `key`: kept until the reply, where that is to be told from others, or the request may change
+    // it.
     void add(expected what, std::string_view key);
 
    private:
@@ -109,8 +113,9 @@ class lane {
   void take_output(byte_buffer& to);
   // Where the next bytes from the backend go.
   std::span<char> prepare();
-  // `n` bytes were put there. Calls answer(expected&, key, reply) for each whole reply. False: what
-  // came is not the protocol, or not asked for.
+  // `n` bytes were put there. Calls answer(expected&, key, reply) for each whole reply; that of a
+  // request that goes_on has no END behind a value. False: what came is not the protocol, or not
+  // asked for.
   template <class Answer>
   [[nodiscard]] bool received(std::size_t n, Answer&& answer);
   // The connection is gone: no requests are taken any more. Calls lost(expected&, key) for each
@@ -138,6 +143,8 @@ class lane {
   };
   // The oldest request; null: none waits.
   expected* front();
+  reply_finder::status find_reply(const expected& what);
+  std::string_view missing() const;
   std::string_view key_of(const expected& e) const {
     return std::string_view(sent_.keys).substr(e.key_at, e.key_size);
   }
@@ -158,6 +165,7 @@ class lane {
   byte_buffer out_;         // under the mutex
   run added_;               // under the mutex
   std::size_t enough_ = 1;  // under the mutex: so many of them are worth a wake
+  unsigned on_line_ = 0;    // under the mutex: requests on the line of the last
   run sent_;                // from next_ on
   std::size_t next_ = 0;
   byte_buffer in_;
@@ -172,7 +180,7 @@ bool lane::received(std::size_t n, Answer&& answer) {
   while (!in_.empty()) {
     expected* const what = front();
     if (what == nullptr) return false;
-    switch (finder_.find(in_.view(), what->reply.shape)) {
+    switch (find_reply(*what)) {
       case reply_finder::status::incomplete:
         return true;
       case reply_finder::status::malformed:
@@ -184,7 +192,7 @@ bool lane::received(std::size_t n, Answer&& answer) {
     ++answered_;
     const std::size_t size = finder_.size();
     finder_.restart();
-    answer(*what, key_of(*what), in_.view().substr(0, size));
+    answer(*what, key_of(*what), size == 0 ? missing() : in_.view().substr(0, size));
     done(*what);
     in_.consume(size);
   }

@@ -15,6 +15,7 @@ namespace {
 
 // No line of a reply is longer: a key in base64, an opaque and some numbers.
 constexpr std::size_t line_max = 4096;
+constexpr std::string_view value_word = "VALUE ";
 
 // The number of data bytes, CR LF included, that a line announces as its word `place`.
 std::optional<std::size_t> announced(std::string_view line, unsigned place) noexcept {
@@ -45,7 +46,7 @@ reply_finder::status reply_finder::find(std::string_view buffered, reply_shape s
     const std::size_t line = rest.find('\n') + 1;
     if (line == 0) return rest.size() > line_max ? status::malformed : need(buffered.size() + 1);
     const std::string_view text = rest.substr(0, line);
-    const bool value = shape == reply_shape::values && text.starts_with("VALUE ");
+    const bool value = shape == reply_shape::values && is_value(text);
     const bool meta = shape == reply_shape::meta && text.starts_with("VA ");
     if (!value && !meta) return finish(begun_ + line);
     const auto data = announced(text, value ? 3 : 1);
@@ -56,6 +57,29 @@ reply_finder::status reply_finder::find(std::string_view buffered, reply_shape s
     if (meta) return finish(whole);
     begun_ = whole;
   }
+}
+
+reply_finder::status reply_finder::find_value(std::string_view buffered,
+                                              std::string_view key) noexcept {
+  const std::size_t line = buffered.find('\n') + 1;
+  if (line == 0) return buffered.size() > line_max ? status::malformed : need(buffered.size() + 1);
+  if (!is_value_of(key, buffered)) return finish(0);
+  const auto data = announced(buffered.substr(0, line), 3);
+  if (!data) return status::malformed;
+  const std::size_t whole = line + *data;
+  if (buffered.size() < whole) return need(whole);
+  if (!buffered.substr(0, whole).ends_with(reply::crlf)) return status::malformed;
+  return finish(whole);
+}
+
+bool is_value(std::string_view reply) noexcept {
+  return reply.starts_with(value_word);
+}
+
+bool is_value_of(std::string_view key, std::string_view reply) noexcept {
+  if (!is_value(reply)) return false;
+  reply.remove_prefix(value_word.size());
+  return reply.starts_with(key) && reply.substr(key.size()).starts_with(' ');
 }
 
 std::string_view for_client(treatment how, std::string_view text) noexcept {

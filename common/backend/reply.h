@@ -25,6 +25,9 @@ class reply_finder {
   };
   // `buffered` starts where the reply starts and grows from call to call.
   status find(std::string_view buffered, reply_shape shape) noexcept;
+  // The same for one key of a line that goes on with others: the end of its value, which has no END
+  // behind it. Of no size if something else stands there: then there is no value.
+  status find_value(std::string_view buffered, std::string_view key) noexcept;
   std::size_t size() const noexcept { return size_; }
   // Forgets the reply found: the next call looks at another.
   void restart() noexcept { begun_ = size_ = 0; }
@@ -47,6 +50,10 @@ enum class treatment : std::uint8_t {
   quiet,         // all but success
   nothing,       // noreply, or nobody asked
 };
+// Whether a retrieval's reply is a value, and whose.
+bool is_value(std::string_view reply) noexcept;
+bool is_value_of(std::string_view key, std::string_view reply) noexcept;
+
 // A part of `reply`, or a constant.
 std::string_view for_client(treatment how, std::string_view reply) noexcept;
 

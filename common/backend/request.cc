@@ -191,4 +191,13 @@ expectation write_retrieval(byte_buffer& out, const request& r, std::string_view
           touching ? change::stored : change::none};
 }
 
+expectation join_retrieval(byte_buffer& out, std::string_view key, bool last) {
+  out.retract(reply::crlf.size());
+  out.append(" ");
+  out.append(key);
+  out.append(reply::crlf);
+  return {reply_shape::values, last ? treatment::as_is : treatment::values_only, change::none,
+          true};
+}
+
 }  // namespace tandem::backend

@@ -19,6 +19,7 @@ struct expectation {
   reply_shape shape = reply_shape::line;
   treatment how = treatment::as_is;
   change what = change::none;
+  bool joined = false;  // a key behind another on its line
 };
 
 // Where nothing is given the backend chooses.
@@ -32,5 +33,8 @@ expectation write_request(byte_buffer& out, const protocol::request& r, std::str
 // get gets gat gats of one key; `last`: of the client's command.
 expectation write_retrieval(byte_buffer& out, const protocol::request& r, std::string_view key,
                             bool last);
+// get gets of one key more, by the line that write_retrieval() left at the end of `out`. memcached
+// writes what it has for a line at once, and for each line anew.
+expectation join_retrieval(byte_buffer& out, std::string_view key, bool last);
 
 }  // namespace tandem::backend

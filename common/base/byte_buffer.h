@@ -36,6 +36,8 @@ class byte_buffer {
     head_ += n;
     if (head_ == tail_) head_ = tail_ = 0;
   }
+  // Drops `n` <= size() bytes from the back.
+  void retract(std::size_t n) noexcept { tail_ -= n; }
   // Gives the memory back if it is more than `keep` and nothing is held.
   void shrink(std::size_t keep) noexcept {
     if (!empty() || capacity_ <= keep) return;

@@ -40,7 +40,7 @@ void relay::answer(std::uint32_t number, const result& what, output_queue& out, 
   if (at != 0) {
     asked.answered = true;
     asked.failed = what.failed;
-    asked.bytes = what.bytes;
+    asked.bytes.assign(what.bytes).append(what.end);
     bytes_ += asked.bytes.size();
     if (what.ticket != nullptr) asked.ticket = *what.ticket;
     return;
@@ -68,6 +68,7 @@ void relay::send(const slot& s, const result& what, output_queue& out, held_repl
     if (!s.part) out.append(reply::no_backend_answer);
   } else if (!what.failed || !s.part) {
     out.append(what.bytes);
+    out.append(what.end);
   }
   broken_ = s.part && (broken_ || what.failed);
   if (what.ticket != nullptr) held->finish(out.end(), false, now);
@@ -198,7 +199,8 @@ void connection::state::send_key_to_backend(std::string_view key, bool last, ins
   {
     lane::access with(away_to->lanes().of(meant.hash));
     if (with.up() && away_to->lanes().admits()) {
-      e.reply = backend::write_retrieval(with.out(), pending, key, last);
+      e.reply = with.joins(pending.what) ? backend::join_retrieval(with.out(), key, last)
+                                         : backend::write_retrieval(with.out(), pending, key, last);
       return with.add(e, key);
     }
   }
@@ -320,6 +322,10 @@ void connection::state::answered(const expected& to, std::string_view answer, in
   if (!lost) count(counts, to.what, answer);
   const ack_ticket ticket{to.mark_slot, to.mark_position};
   relay::result what{backend::for_client(to.reply.how, answer), failed(answer)};
+  if (to.goes_on && backend::is_value(answer)) {
+    what.bytes = answer;
+    if (to.reply.how == backend::treatment::as_is) what.end = reply::end;
+  }
   if (lost && hears) what.bytes = reply::no_backend_answer;
   if (held && to.changed && hears) what.ticket = &ticket;
   if (limits.from_peer && to.changed) changed.list.push_back(ticket);

@@ -49,6 +49,7 @@ class relay {
     std::string_view bytes;
     bool failed = false;
     const ack_ticket* ticket = nullptr;  // null: it waits for nothing more
+    std::string_view end = {};           // stands behind the bytes
   };
   // `held`: with a result that has a ticket.
   void answer(std::uint32_t number, const result& what, output_queue& out,

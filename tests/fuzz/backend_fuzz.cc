@@ -29,10 +29,15 @@ std::vector<std::string> replies_of(std::string_view shapes, std::string_view te
   byte_buffer out;
   {
     lane::access with(one);
+    bool joinable = false;
     for (std::size_t i = 0; i < requests; ++i) {
       expected e;
-      e.reply.shape = static_cast<reply_shape>(static_cast<unsigned char>(shapes[i]) % 3);
-      with.add(e, {});
+      const unsigned what = static_cast<unsigned char>(shapes[i]);
+      e.reply.shape = static_cast<reply_shape>(what % 3);
+      const bool retrieves = e.reply.shape == reply_shape::values;
+      e.reply.joined = retrieves && joinable && what >= 128;
+      joinable = retrieves;
+      with.add(e, retrieves ? "k" : "");
     }
   }
   one.take_output(out);

@@ -1,6 +1,7 @@
 """A node in front of a stock memcached (cache.engine: memcached), alone: order and content of what
 clients get, and what they get while the memcached is gone, stopped or back."""
 
+import random
 import socket
 import threading
 import time
@@ -55,6 +56,30 @@ class StockBackend(StockTest):
                 got += piece
             writer.join()
         self.assertEqual(got, wanted)
+
+    def test_what_many_clients_ask_for_at_once_is_told_apart(self):
+        node = self.stock_node("a", flags=["-t", "2"]).start()
+        values = {b"k%d" % i: (b"END\r\n" * i)[:3 * i] for i in range(0, 40, 2)}
+
+        def told(*keys):
+            return b"".join(b"VALUE %s 7 %d\r\n%s\r\n" % (key, len(values[key]), values[key])
+                            for key in keys if key in values) + b"END\r\n"
+        with node.client() as client:
+            for key, value in values.items():
+                client.send(b"set %s 7 0 %d\r\n%s\r\n" % (key, len(value), value))
+                self.assertEqual(client.line(), "STORED")
+        keys = [b"k%d" % i for i in range(40)]
+        lone = [random.Random(client).choices(keys, k=60) for client in range(20)]
+        sockets = [socket.create_connection((HOST, node.port), timeout=10 * SLOWDOWN)
+                   for _ in lone]
+        for conn, asked in zip(sockets, lone):
+            conn.sendall(b"".join(b"get %s\r\nget %s none %s\r\n" % (key, key, keys[at % 40])
+                                  for at, key in enumerate(asked)))
+        for conn, asked in zip(sockets, lone):
+            wanted = b"".join(told(key) + told(key, b"none", keys[at % 40])
+                              for at, key in enumerate(asked))
+            with conn, conn.makefile("rb") as replies:
+                self.assertEqual(replies.read(len(wanted)), wanted)
 
     def test_clients_get_an_error_at_once_and_it_all_comes_back(self):
         node = self.stock_node("a").start()
