@@ -23,6 +23,8 @@ FEW = [("both", "fault/test_resurrection.py"),
        ("mixed", "fault/test_partition.py --seconds 1"),
        ("mixed", "fault/test_cas_failover.py"),
        ("mixed", "integration/test_ack.py --rounds 2"),
+       ("both", "integration/test_fence.py --switchovers 4"),
+       ("mixed", "integration/test_writes_master.py --increments 4000"),
        ("both", f"{CUT_COPY} --items 10000"),
        ("both", f"{BREAK} --items 10000 --changes 8000 --seconds 0.8"),
        ("both", "interop/test_libmemcached.py"),
@@ -32,7 +34,8 @@ CLIENTS = [f"interop/test_{name}.py" for name in (
     "memcapable", "libmemcached", "pymemcache", "pylibmc", "memcache", "perl", "php", "node",
     "ruby")]
 FAULTS = ["fault/test_partition.py", "fault/test_cas_failover.py", "fault/test_resurrection.py",
-          "integration/test_ack.py", "integration/test_failover.py",
+          "integration/test_ack.py", "integration/test_failover.py", "integration/test_fence.py",
+          "integration/test_writes_master.py", "integration/test_switchover.py",
           "integration/test_walkthrough.py", "integration/test_rejoin.py",
           "integration/test_split.py", "integration/test_resync.py"]
 
