@@ -9,13 +9,20 @@ namespace tandem::backend {
 
 namespace {
 
-using std::chrono::floor;
 using std::chrono::microseconds;
 using std::chrono::seconds;
 
 constexpr std::string_view row_begin = "STAT ", end = "END\r\n", crlf = "\r\n";
 // A reading this far from where a tick is expected shows if it is not there.
 constexpr microseconds check_margin{20'000};
+// Of a second.
+constexpr int parts = 256;
+
+// One that is past every clock, but is one.
+std::uint32_t exptime_of(seconds at) noexcept {
+  return static_cast<std::uint32_t>(
+      std::clamp<std::int64_t>(at.count(), protocol::already_expired, UINT32_MAX));
+}
 
 }  // namespace
 
@@ -65,18 +72,22 @@ std::uint32_t clock::second(wall_time now) const noexcept {
   return unix_seconds(now - behind());
 }
 
-bool clock::is_certain(wall_time from, wall_time to) const noexcept {
-  return floor<seconds>(from - behind() - tick_doubt) == floor<seconds>(to - behind() + tick_doubt);
-}
-
 std::uint32_t clock::exptime(std::int32_t sent, wall_time now) const noexcept {
-  return ours(protocol::absolute_exptime(sent, second(now)));
+  return ours(protocol::absolute_exptime(sent, second(now))).second;
 }
 
-std::uint32_t clock::moved(std::uint32_t exptime, std::int64_t by) noexcept {
-  if (exptime <= protocol::already_expired) return exptime;
-  return static_cast<std::uint32_t>(
-      std::clamp<std::int64_t>(std::int64_t{exptime} + by, protocol::already_expired, UINT32_MAX));
+clock::moment clock::ours(std::uint32_t theirs) const noexcept {
+  if (theirs <= protocol::already_expired) return {theirs};
+  const microseconds at = seconds(theirs) + behind();
+  const seconds whole = std::chrono::round<seconds>(at);
+  const std::int64_t part = (at - whole).count() * parts / microseconds(seconds(1)).count();
+  return {exptime_of(whole), static_cast<std::int8_t>(std::clamp<std::int64_t>(part, -128, 127))};
+}
+
+std::uint32_t clock::theirs(std::uint32_t ours, std::int8_t part) const noexcept {
+  if (ours <= protocol::already_expired) return ours;
+  const microseconds later = microseconds(seconds(1)) * part / parts;
+  return exptime_of(std::chrono::round<seconds>(seconds(ours) + later - behind()));
 }
 
 }  // namespace tandem::backend

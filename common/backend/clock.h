@@ -3,7 +3,9 @@
 // was started. An item with the expiry X by that clock is gone when the count comes to X. Here such
 // seconds are turned into ours and back, so that an item has the same time to live in a memcached
 // and at the peer: to the half second, which is what whole seconds allow. (What a client writes
-// within some milliseconds of a tick, for so long from now, may be taken for a second off.) Pure.
+// within some milliseconds of a tick, for so long from now, may be taken for a second off. And
+// ticks drift: on a busy machine a memcached's clock comes later by as much as its timers are
+// late.) Pure.
 #pragma once
 
 #include <atomic>
@@ -62,24 +64,25 @@ class clock {
 
   // The second that it counts at this moment of ours, give or take one close to a tick.
   std::uint32_t second(wall_time now) const noexcept;
-  // That of no moment between these two is in doubt: they are one second of its, and no tick is
-  // near.
-  bool is_certain(wall_time from, wall_time to) const noexcept;
-  // An expiry of one clock by the other; 0, never, and what is past every clock stay.
-  std::uint32_t ours(std::uint32_t theirs) const noexcept { return moved(theirs, shift()); }
-  std::uint32_t theirs(std::uint32_t ours) const noexcept { return moved(ours, -shift()); }
+  // The first and the last that it may have counted between two moments of ours.
+  std::uint32_t earliest(wall_time from) const noexcept { return second(from - tick_doubt); }
+  std::uint32_t latest(wall_time to) const noexcept { return second(to + tick_doubt); }
+  // An expiry of one clock by the other; 0, never, and what is past every clock stay. `part`, in
+  // 1/256 s: so much later.
+  struct moment {
+    std::uint32_t second = 0;
+    std::int8_t part = 0;
+  };
+  moment ours(std::uint32_t theirs) const noexcept;
+  std::uint32_t theirs(std::uint32_t ours, std::int8_t part = 0) const noexcept;
   // By our clock, what memcached makes of an exptime that it is sent at this moment.
   std::uint32_t exptime(std::int32_t sent, wall_time now) const noexcept;
 
  private:
   static constexpr std::chrono::microseconds tick_doubt = clock_meter::precise;
 
-  static std::uint32_t moved(std::uint32_t exptime, std::int64_t by) noexcept;
   std::chrono::microseconds behind() const noexcept {
     return std::chrono::microseconds(behind_.load(std::memory_order_relaxed));
-  }
-  std::int64_t shift() const noexcept {
-    return std::chrono::round<std::chrono::seconds>(behind()).count();
   }
 
   std::atomic<std::int64_t> behind_{0};

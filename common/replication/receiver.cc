@@ -116,6 +116,7 @@ const char* receiver::begin_large(std::string_view payload, instant now) {
     return "malformed large record";
   large_key_ = r->key;
   large_meta_ = r->meta;
+  large_exptime_part_ = r->exptime_part;
   large_size_ = size;
   large_have_ = 0;
   large_ = data_.reserve(large_key_, size, now);
@@ -140,6 +141,7 @@ const char* receiver::take_chunk(std::string_view payload, instant now) {
   record r;
   r.key = large_key_;
   r.meta = large_meta_;
+  r.exptime_part = large_exptime_part_;
   r.large = std::move(large_);
   large_size_ = 0;
   if (!r.large) {

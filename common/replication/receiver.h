@@ -63,6 +63,7 @@ class receiver {
   // chunks are counted and thrown away.
   std::string large_key_;
   engine::item_meta large_meta_;
+  std::int8_t large_exptime_part_ = 0;
   engine::large_ref large_;
   std::size_t large_size_ = 0;
   std::size_t large_have_ = 0;

@@ -30,6 +30,9 @@ struct record {
   record_kind kind = record_kind::value;
   std::string_view key;
   engine::item_meta meta;
+  // The item is gone so much later than meta.exptime, in 1/256 s: a hint, for a clock whose seconds
+  // begin at other moments than ours (backend/clock.h). It is no part of the state.
+  std::int8_t exptime_part = 0;
   std::string_view value;
   engine::large_ref large;
 

@@ -14,6 +14,7 @@ void append_record(std::string& out, const record& r) {
   header[0] = static_cast<char>(r.kind);
   header[1] = static_cast<char>(r.meta.marks);
   header[2] = static_cast<char>(r.key.size());
+  header[3] = static_cast<char>(r.exptime_part);
   store_le(header + 4, static_cast<std::uint32_t>(value_size));
   store_le(header + 8, r.meta.stored.word());
   store_le(header + 16, r.meta.touched.word());
@@ -45,6 +46,7 @@ std::optional<record> take_record(std::string_view& payload, bool value_follows,
   r.meta.kind =
       r.kind == record_kind::value ? engine::item_kind::value : engine::item_kind::tombstone;
   r.meta.marks = static_cast<std::uint8_t>(at[1]) & engine::mark::all;
+  r.exptime_part = static_cast<std::int8_t>(at[3]);
   r.meta.stored = version(load_le<std::uint64_t>(at + 8));
   r.meta.touched = version(load_le<std::uint64_t>(at + 16));
   r.meta.flags = load_le<std::uint32_t>(at + 24);

@@ -1,7 +1,7 @@
 // Records in frames. Each is 36 bytes and its key and value, little-endian:
 //
-//   kind 1 | marks 1 | key length 1 | 0 1 | value length 4 | stored 8 | touched 8 | flags 4 |
-//   exptime 4 | 0 4 | [CAS unique 8] | key | value
+//   kind 1 | marks 1 | key length 1 | exptime part 1 | value length 4 | stored 8 | touched 8 |
+//   flags 4 | exptime 4 | 0 4 | [CAS unique 8] | key | value
 //
 // The CAS unique is there if the marks say that the item has one of its own.
 //

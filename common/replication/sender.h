@@ -132,8 +132,9 @@ class sender {
     std::string key;
     engine::item_meta meta;
     engine::large_ref value;
-    std::string tail;                // its last bytes, which lie elsewhere (engine/item.h)
-    std::size_t shard;               // whose journal waits for it, or no_shard (found by a scan)
+    std::string tail;   // its last bytes, which lie elsewhere (engine/item.h)
+    std::size_t shard;  // whose journal waits for it, or no_shard (found by a scan)
+    std::int8_t exptime_part = 0;
     journal::position position = 0;  // of the journal once it is sent
     std::size_t offset = 0;          // bytes sent
     bool begun = false;

@@ -44,7 +44,8 @@ bool sender::take(const record& r, std::size_t shard) {
     append_record(payload_, r);
     return payload_.size() < limits_.frame_bytes;
   }
-  larges_.push_back({std::string(r.key), r.meta, r.large, std::string(r.value), shard});
+  larges_.push_back(
+      {std::string(r.key), r.meta, r.large, std::string(r.value), shard, r.exptime_part});
   ++larges_queued_;
   return false;
 }
@@ -103,6 +104,7 @@ bool sender::send_large(sink& to) {
   record r;
   r.key = l.key;
   r.meta = l.meta;
+  r.exptime_part = l.exptime_part;
   r.large = l.value;
   r.value = l.tail;
   if (!l.begun) {

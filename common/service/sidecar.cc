@@ -91,7 +91,7 @@ bool sidecar::record(expected& to, std::string_view key, std::string_view reply,
 
 void sidecar::adopt(const backend::dumped_item& item, instant now) {
   const std::uint32_t seconds = unix_seconds(now.wall);
-  const std::uint32_t exptime = lanes_.clock().ours(item.exptime);
+  const std::uint32_t exptime = lanes_.clock().ours(item.exptime).second;
   if (exptime != 0 && exptime <= seconds) return;
   // memcached's own uniques count from 1; ours are microseconds.
   constexpr version earliest(std::uint64_t{1} << 40, 0);
@@ -251,7 +251,11 @@ void sidecar::write(lane::access& with, const hashed_key& k, const replication::
   }
   const backend::clock& clock = lanes_.clock();
   const std::uint32_t its_now = clock.second(now.wall);
-  backend::item_head head{name, meta.flags, clock.theirs(meta.exptime), incoming.value_size(), {}};
+  backend::item_head head{name,
+                          meta.flags,
+                          clock.theirs(meta.exptime, incoming.exptime_part),
+                          incoming.value_size(),
+                          {}};
   if (with.explicit_cas()) head.cas = meta.cas_unique();
   backend::write_item_line(out, head, its_now);
   for (std::size_t at = 0; at < head.value_size; at += incoming.piece_at(at).size())

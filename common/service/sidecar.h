@@ -175,7 +175,8 @@ class sidecar final : public replication::data_port, private backend::reply_sink
   void ask(const look_ptr& what, instant now);
   bool give(const wanted& w, instant now, const replication::record_sink& sink) const;
   bool give_fetched(const wanted& w, instant now, const replication::record_sink& sink) const;
-  std::uint32_t exptime_of(const backend::fetched_item& item, const wanted& w, instant now) const;
+  backend::clock::moment exptime_of(const backend::fetched_item& item, const wanted& w,
+                                    instant now) const;
   // `number`: of applied().
   replication::apply_status apply(const replication::record& incoming, std::uint64_t number,
                                   instant now);

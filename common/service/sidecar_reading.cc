@@ -32,15 +32,15 @@ bool reads_beside(std::uint8_t marks) {
 // The backend says how many seconds an item has, and the second from which it counted is known but
 // near its ticks, or if the answer has waited for the peer. Then the index knows better, unless the
 // item was changed in a way that this did not hear of.
-std::uint32_t sidecar::exptime_of(const backend::fetched_item& item, const wanted& w,
-                                  instant now) const {
-  if (!item.ttl) return 0;
+backend::clock::moment sidecar::exptime_of(const backend::fetched_item& item, const wanted& w,
+                                           instant now) const {
+  if (!item.ttl) return {};
   const backend::clock& clock = lanes_.clock();
-  const std::uint32_t earliest = clock.ours(clock.second(w.asked) + *item.ttl);
-  const std::uint32_t latest = clock.ours(clock.second(now.wall) + *item.ttl);
-  if (clock.is_certain(w.asked, now.wall)) return earliest;
-  const std::uint32_t known = w.meta.exptime;
-  return known + 1 >= earliest && known <= latest + 1 ? known : earliest;
+  const std::uint32_t earliest = clock.earliest(w.asked) + *item.ttl;
+  const std::uint32_t latest = clock.latest(now.wall) + *item.ttl;
+  const std::uint32_t known = clock.theirs(w.meta.exptime);
+  const bool near = known + 1 >= earliest && known <= latest + 1;
+  return clock.ours(near ? std::clamp(known, earliest, latest) : clock.second(w.asked) + *item.ttl);
 }
 
 // --- looks ---------------------------------------------------------------------------------------
@@ -173,7 +173,11 @@ bool sidecar::give_fetched(const wanted& w, instant now,
   }
   r.value = item->value;
   r.meta.flags = item->flags;
-  if (!stale) r.meta.exptime = exptime_of(*item, w, now);
+  if (!stale) {
+    const backend::clock::moment end = exptime_of(*item, w, now);
+    r.meta.exptime = end.second;
+    r.exptime_part = end.part;
+  }
   r.meta.cas = item->cas;
   r.meta.marks = static_cast<std::uint8_t>(w.meta.marks | mark::own_cas);
   return sink(r);

@@ -123,6 +123,7 @@ TEST_CASE("records survive the wire; a cut or absurd one does not pass") {
   value.meta.flags = 0xdeadbeef;
   value.meta.exptime = 1'800'000'000;
   value.meta.marks = engine::mark::stale;
+  value.exptime_part = -100;
   record gone;
   gone.kind = record_kind::gone;
   gone.key = "other";
@@ -142,6 +143,7 @@ TEST_CASE("records survive the wire; a cut or absurd one does not pass") {
   REQUIRE(first->key == value.key);
   REQUIRE(first->value == value.value);
   REQUIRE(first->meta == value.meta);
+  REQUIRE(first->exptime_part == -100);
   const auto second = take_record(rest, false, size);
   REQUIRE(second);
   REQUIRE(second->kind == record_kind::gone);
