@@ -287,7 +287,8 @@ constexpr std::array node_keys = {
              "What clients get of a node that is being filled. refuse: nothing, they are let in "
              "when it is in sync. serve: what has come so far, misses, and, if it was in use "
              "before, what may be out of date. read_through: the same, but what is missing is "
-             "asked of the peer, and what changes something is sent there."}),
+             "asked of the peer, and what changes something is sent there; so is everything if "
+             "the memcached behind this node is gone."}),
     in_replication<&R::insecure>(
         {.name = "insecure",
          .type = kind::boolean,
