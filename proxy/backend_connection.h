@@ -3,9 +3,9 @@
 // requests before it has answered those that were sent: only then it is known what became of them.
 // The worker's thread only.
 //
-// What was added by all sessions that the loop found ready, and while the backend was busy with more
-// than that, goes out in one write; what one read brings is given to the sessions together, and
-// those of other workers get theirs by mail.
+// What was added by all sessions that the loop found ready, and while the backend was busy with
+// more than that, goes out in one write; what one read brings is given to the sessions together,
+// and those of other workers get theirs by mail.
 #pragma once
 
 #include <cstdint>
