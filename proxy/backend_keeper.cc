@@ -9,8 +9,8 @@
 namespace tandem::proxy {
 namespace {
 
-constexpr std::size_t read_size = std::size_t{64} << 10;
-constexpr std::size_t line_max = 4096;
+constexpr std::size_t dump_read_size = std::size_t{64} << 10;
+constexpr std::size_t dump_line_max = 4096;
 constexpr std::chrono::milliseconds look_pause{5};
 
 }  // namespace
@@ -94,7 +94,7 @@ void backend_keeper::read() {
   timer_.async_wait([this, attempt = attempt_](error_code ec) {
     if (!ec && attempt == attempt_) finish("it does not go on");
   });
-  const std::span<char> room = in_.reserve(read_size);
+  const std::span<char> room = in_.reserve(dump_read_size);
   socket_.async_read_some(asio::buffer(room.data(), room.size()),
                           [this, attempt = attempt_](error_code ec, std::size_t n) {
                             if (attempt != attempt_) return;
@@ -113,7 +113,7 @@ bool backend_keeper::take_lines() {
   while (!ended_) {
     const std::string_view text = in_.view();
     const std::size_t end = text.find('\n');
-    if (end == std::string_view::npos) return text.size() <= line_max;
+    if (end == std::string_view::npos) return text.size() <= dump_line_max;
     std::string_view line = text.substr(0, end);
     if (line.ends_with('\r')) line.remove_suffix(1);
     switch (backend::read_dump_line(line, item)) {

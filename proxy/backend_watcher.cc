@@ -10,8 +10,8 @@
 namespace tandem::proxy {
 namespace {
 
-constexpr std::size_t read_size = std::size_t{64} << 10;
-constexpr std::size_t line_max = 4096;
+constexpr std::size_t log_read_size = std::size_t{64} << 10;
+constexpr std::size_t log_line_max = 4096;
 constexpr std::chrono::seconds look_interval{1};
 constexpr std::chrono::milliseconds read_pause{50};
 
@@ -63,7 +63,7 @@ void backend_watcher::ask(tcp_socket socket, const std::string& why) {
 }
 
 void backend_watcher::read() {
-  const std::span<char> room = in_.reserve(read_size);
+  const std::span<char> room = in_.reserve(log_read_size);
   socket_.async_read_some(asio::buffer(room.data(), room.size()),
                           [this, attempt = attempt_](error_code ec, std::size_t n) {
                             if (attempt != attempt_) return;
@@ -75,7 +75,7 @@ void backend_watcher::read() {
 
 // memcached tells what there is every millisecond; that is not worth waking up for.
 void backend_watcher::read_later(std::size_t received) {
-  if (!accepted_ || received > read_size / 2) return read();
+  if (!accepted_ || received > log_read_size / 2) return read();
   pause_.expires_after(read_pause);
   pause_.async_wait([this, attempt = attempt_](error_code ec) {
     if (!ec && attempt == attempt_) read();
@@ -89,7 +89,7 @@ bool backend_watcher::take_lines() {
     const std::string_view text = in_.view();
     const std::size_t end = text.find('\n');
     if (end == std::string_view::npos) {
-      if (text.size() <= line_max) return true;
+      if (text.size() <= log_line_max) return true;
       fail("a line without an end");
       return false;
     }
