@@ -108,8 +108,8 @@ class peer_link final : private link_socket_owner {
  private:
   void wake();
   void step(const replication::any_event& what);
-  void be_guest(std::uint64_t run_id);
-  void live_anew(std::uint64_t run_id, bool guest);
+  void be_guest(std::uint64_t run_id, const std::function<void()>& between);
+  void live_anew(std::uint64_t run_id, bool guest, const std::function<void()>& between);
   void execute_requests();
   void arm();
   void set_timer(steady_time deadline);

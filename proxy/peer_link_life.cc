@@ -17,7 +17,7 @@ void peer_link::start(bool rests) {
     if (!rests_) return step(event::started{});
     timer_.expires_after(options_.join_timeout);
     timer_.async_wait([this](error_code ec) {
-      if (!ec && rests_) be_guest(node_options_.run_id);
+      if (!ec && rests_) be_guest(node_options_.run_id, [] {});
     });
   });
   thread_ = std::thread([this] { context_.run(); });
@@ -25,28 +25,24 @@ void peer_link::start(bool rests) {
 }
 
 void peer_link::rest(std::uint64_t run_id, std::function<void()> then) {
-  asio::post(context_, [this, run_id, done = std::move(then)] {
-    done();
-    be_guest(run_id);
-  });
+  asio::post(context_, [this, run_id, done = std::move(then)] { be_guest(run_id, done); });
 }
 
-void peer_link::be_guest(std::uint64_t run_id) {
+void peer_link::be_guest(std::uint64_t run_id, const std::function<void()>& between) {
   const replication::node_status before = status();
   const bool reigned = before.role == replication::role_state::master;
   node_options_.reigned = reigned ? std::optional(before.term) : std::nullopt;
-  live_anew(run_id, true);
+  live_anew(run_id, true, between);
 }
 
 void peer_link::go_on(std::uint64_t run_id, std::function<void()> before) {
-  asio::post(context_, [this, run_id, first = std::move(before)] {
-    first();
-    live_anew(run_id, false);
-  });
+  asio::post(context_,
+             [this, run_id, first = std::move(before)] { live_anew(run_id, false, first); });
 }
 
-// Nothing that the node before it was asked for will be answered.
-void peer_link::live_anew(std::uint64_t run_id, bool guest) {
+// Nothing that the node before it was asked for will be answered. `between`: that one is gone, and
+// the new one has not begun.
+void peer_link::live_anew(std::uint64_t run_id, bool guest, const std::function<void()>& between) {
   rests_ = false;
   ++life_;
   if (dialer_) dialer_->cancel();
@@ -61,6 +57,7 @@ void peer_link::live_anew(std::uint64_t run_id, bool guest) {
     const std::lock_guard guard(node_mutex_);
     node_ = std::make_unique<replication::node>(node_options_, data_port_, run_id);
   }
+  between();
   obey(replication::effect::routes{});
   obey(replication::effect::replies{replication::reply_rule::when_confirmed});
   for (auto& [id, done] : std::exchange(forwards_, {}))

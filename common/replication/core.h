@@ -128,8 +128,8 @@ class node::core {
   void meet(const session& s, bool known, bool resume);
   void filled();
   void lost(loss how, const std::string& reason);
-  // Becomes master without a peer, unless a hook vetoes.
   void live_as_guest();
+  // Becomes master without a peer, unless a hook vetoes.
   void stand_alone(bool complete, const std::string& reason);
   void reign(bool complete, const std::string& reason);
   // The term of a reign that would begin now.

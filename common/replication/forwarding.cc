@@ -10,9 +10,8 @@
 // |                            |              | until it meets a peer, or "alone on"          |
 // | SLAVE, SYNCING, INIT       | here         | at the peer                                   |
 // | SYNCING with read_through  | at the peer  | at the peer                                   |
-//
-// | a guest (node.h): with a master | at the peer, retrievals too                              |
-// |                   else          | here, which is an error: there is no data                |
+// | a guest (guests.cc)        | with a master: at the peer, retrievals too; else here, which |
+// |                            | is an error: there is no data                                |
 //
 // A slave without a link keeps requests until it has one again or is master itself.
 #include <utility>
