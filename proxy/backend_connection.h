@@ -28,7 +28,7 @@ namespace tandem::proxy {
 class reply_round {
  public:
   void give(const backend::expected& to, std::string_view reply) {
-    to.who->answered(to, reply);
+    if (!to.who->answered(to, reply)) return;
     if (given_.empty() || given_.back() != to.who) given_.push_back(to.who);
   }
   void settle();

@@ -20,8 +20,9 @@ class backend_executor::execution final : public backend::reply_sink {
     request_.start(request, now());
     finish_if_done();
   }
-  void answered(const backend::expected& to, std::string_view reply) override {
+  bool answered(const backend::expected& to, std::string_view reply) override {
     request_.answered(to, reply, now());
+    return true;
   }
   void settled() override {
     request_.go_on(now());
@@ -62,7 +63,10 @@ class backend_executor::barrier final : public backend::reply_sink {
     }
     settled();
   }
-  void answered(const backend::expected&, std::string_view) override { --missing_; }
+  bool answered(const backend::expected&, std::string_view) override {
+    --missing_;
+    return true;
+  }
   // Last in a call: this may be gone then.
   void settled() override {
     if (missing_ != 0) return;

@@ -111,8 +111,9 @@ void session::stay_while_relaying() {
   if (connection_.relays() && !stays_) stays_ = shared_from_this();
 }
 
-void session::answered(const backend::expected& to, std::string_view reply) {
+bool session::answered(const backend::expected& to, std::string_view reply) {
   connection_.answered(to, reply, owner_.host().acks() ? now() : instant{});
+  return true;
 }
 
 void session::settled() {

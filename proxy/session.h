@@ -122,7 +122,7 @@ class session : public std::enable_shared_from_this<session>,
   }
 
   void wake() override;
-  void answered(const backend::expected& to, std::string_view reply) override;
+  bool answered(const backend::expected& to, std::string_view reply) override;
   void settled() override;
   void stay_while_relaying();
   void publish(std::string_view event, std::string_view reason) const;

@@ -33,7 +33,21 @@ void lane::access::add(expected what, std::string_view key) {
   lane_.on_line_ = what.reply.joined ? lane_.on_line_ + 1 : 1;
   to.list.push_back(what);
   // Whoever makes them enough wakes for all that come before they are looked at.
-  if (to.list.size() == lane_.enough_) lane_.waker_->wanted();
+  if (to.list.size() == lane_.enough_) wakes_ = true;
+}
+
+void lane::access::add_quiet(expected what) {
+  if (lane_.quiet_) {
+    ++lane_.added_.list.back().requests;
+    return;
+  }
+  what.reply.shape = reply_shape::quiet;
+  add(what, {});
+  lane_.quiet_ = true;
+}
+
+void lane::end_quiet() {
+  if (std::exchange(quiet_, false)) out_.append("mn\r\n");
 }
 
 void lane::open(bool explicit_cas) {
@@ -46,6 +60,7 @@ void lane::take_output(byte_buffer& to) {
   enough_ = std::max<std::size_t>(sent_.list.size() - next_, 1);
   if (added_.list.size() < enough_) return;
   enough_ = 1;
+  end_quiet();
   std::swap(out_, to);
   out_.shrink(kept_bytes);
   if (next_ == sent_.list.size()) {

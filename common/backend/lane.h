@@ -30,8 +30,9 @@ struct expected;
 // Who gets replies. It outlives its requests: each of them is answered once, lost ones too.
 class reply_sink {
  public:
-  // `reply` is what came, whole; empty: the connection was lost. Borrowed.
-  virtual void answered(const expected& to, std::string_view reply) = 0;
+  // `reply` is what came, whole; empty: the connection was lost. Borrowed. True: it stays until
+  // settled(); or it may be gone after its last reply.
+  virtual bool answered(const expected& to, std::string_view reply) = 0;
   // No more of them for now.
   virtual void settled() = 0;
 
@@ -46,11 +47,12 @@ struct expected {
   std::uint16_t home = 0;     // the number of the thread that the sink belongs to
   expectation reply;
   protocol::verb what = protocol::verb::unknown;
-  bool binary = false;        // the key came in base64
-  std::uint8_t key_size = 0;  // of a change or a retrieval: its key is kept
-  std::uint32_t key_at = 0;   // the lane's own
-  bool goes_on = false;       // its line, with the key of the next request
-  std::uint64_t hash = 0;     // of the key
+  bool binary = false;         // the key came in base64
+  std::uint8_t key_size = 0;   // of a change or a retrieval: its key is kept
+  std::uint32_t key_at = 0;    // the lane's own
+  bool goes_on = false;        // its line, with the key of the next request
+  std::uint32_t requests = 1;  // quiet ones that one reply is for
+  std::uint64_t hash = 0;      // of the key
   // What the command makes of the key's expiry, Unix seconds by our clock, if it sets one.
   bool sets_exptime = false;
   std::uint32_t exptime = 0;
@@ -60,7 +62,7 @@ struct expected {
   std::uint64_t mark_position = 0;
 };
 
-// Told, under the lane's lock and in any thread, that there is something to send: take_output().
+// Told, in any thread, that there is something to send: take_output().
 class lane_waker {
  public:
   virtual void wanted() = 0;
@@ -83,13 +85,23 @@ class lane {
   bool up() const noexcept { return up_.load(std::memory_order_acquire); }
   bool explicit_cas() const noexcept { return explicit_cas_.load(std::memory_order_relaxed); }
 
-  // Adds requests: writes one to out() and says add() what to expect, or neither.
+  // Adds requests: writes one to out() and says add() what to expect, or neither. The waker is told
+  // at the end of the access.
   class access {
    public:
     explicit access(lane& of) : lane_(of), guard_(of.mutex_) {}
+    ~access() {
+      guard_.unlock();
+      if (wakes_) lane_.waker_->wanted();
+    }
+    access(const access&) = delete;
+    access& operator=(const access&) = delete;
     // No other calls if this is false.
     bool up() const noexcept { return lane_.up(); }
-    byte_buffer& out() noexcept { return lane_.out_; }
+    byte_buffer& out() {
+      lane_.end_quiet();
+      return lane_.out_;
+    }
     std::uint16_t home() const noexcept { return lane_.home_; }
     bool explicit_cas() const noexcept { return lane_.explicit_cas(); }
     // Whether a change of a key with this hash may be under way.
@@ -99,10 +111,16 @@ class lane {
     // `key`: kept until the reply, where that is to be told from others, or the request may change
     // it.
     void add(expected what, std::string_view key);
+    // The same for requests that change nothing of clients' and are answered only where they fail
+    // (flag q of the meta commands). Those that stand together get one reply, which tells that all
+    // are done; only one sink of a lane adds such.
+    byte_buffer& quiet_out() noexcept { return lane_.out_; }
+    void add_quiet(expected what);
 
    private:
     lane& lane_;
-    std::lock_guard<std::mutex> guard_;
+    std::unique_lock<std::mutex> guard_;
+    bool wakes_ = false;
   };
 
   // --- the socket's thread -------------------------------------------------------------------
@@ -156,6 +174,8 @@ class lane {
     if (e.reply.what != change::none) changing(e.hash).fetch_sub(1);
   }
   void forget_answered();
+  // Under the mutex: asks for the reply to the quiet requests that stand last.
+  void end_quiet();
 
   const std::uint16_t home_;
   lane_waker* waker_ = nullptr;
@@ -166,6 +186,7 @@ class lane {
   run added_;               // under the mutex
   std::size_t enough_ = 1;  // under the mutex: so many of them are worth a wake
   unsigned on_line_ = 0;    // under the mutex: requests on the line of the last
+  bool quiet_ = false;      // under the mutex: the last is quiet, more may join it
   run sent_;                // from next_ on
   std::size_t next_ = 0;
   byte_buffer in_;
@@ -206,6 +227,7 @@ void lane::close(Lost&& lost) {
     up_.store(false, std::memory_order_release);
     out_.consume(out_.size());
     enough_ = 1;
+    quiet_ = false;
   }
   while (expected* const what = front()) {
     ++next_;
@@ -225,6 +247,7 @@ void lane::stall(Lost&& lost) {
     out_.consume(out_.size());
     std::swap(added_, unsent);
     enough_ = 1;
+    quiet_ = false;
   }
   for (std::size_t i = next_; i < sent_.list.size(); ++i) {
     expected& e = sent_.list[i];

@@ -46,6 +46,10 @@ reply_finder::status reply_finder::find(std::string_view buffered, reply_shape s
     const std::size_t line = rest.find('\n') + 1;
     if (line == 0) return rest.size() > line_max ? status::malformed : need(buffered.size() + 1);
     const std::string_view text = rest.substr(0, line);
+    if (shape == reply_shape::quiet && text != "MN\r\n") {
+      begun_ += line;
+      continue;
+    }
     const bool value = shape == reply_shape::values && is_value(text);
     const bool meta = shape == reply_shape::meta && text.starts_with("VA ");
     if (!value && !meta) return finish(begun_ + line);

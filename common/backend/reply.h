@@ -13,6 +13,7 @@ enum class reply_shape : std::uint8_t {
   line,    // one line
   values,  // VALUE lines with their data until END, or an error line
   meta,    // one line, with data behind it if that begins with VA
+  quiet,   // lines of what has failed until MN, which says that all were looked at
 };
 
 // Finds the end of one reply however it arrives in pieces.

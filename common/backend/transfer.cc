@@ -97,6 +97,7 @@ void write_item_line(byte_buffer& out, const item_head& item, std::uint32_t now)
   append_exptime(out, item.exptime, now);
   append_number(out, " F", item.flags);
   if (item.cas) append_number(out, " E", *item.cas);
+  out.append(" q");
   end_line(out, item.name);
 }
 
@@ -105,17 +106,19 @@ void write_stale(byte_buffer& out, const item_head& item, std::uint32_t now) {
   out.append(" I");
   append_exptime(out, item.exptime, now);
   if (item.cas) append_number(out, " E", *item.cas);
+  out.append(" q");
   end_line(out, item.name);
 }
 
 void write_win(byte_buffer& out, const item_name& name) {
   append_name(out, "mg ", name);
-  out.append(" s");
+  out.append(" s q");
   end_line(out, name);
 }
 
 void write_remove(byte_buffer& out, const item_name& name) {
   append_name(out, "md ", name);
+  out.append(" q");
   end_line(out, name);
 }
 

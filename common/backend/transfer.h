@@ -41,12 +41,13 @@ struct item_head {
   std::size_t value_size = 0;
   unique cas;  // only where the backend takes one
 };
-// The line before the value; the caller appends that, and CR LF. The reply is a line. `now`: by the
-// backend's clock.
+// What follows is answered by a line, and only where it fails or finds what it does not look for.
+
+// The line before the value; the caller appends that, and CR LF. `now`: by the backend's clock.
 void write_item_line(byte_buffer& out, const item_head& item, std::uint32_t now);
-// Makes an item that was just written stale, for one client to be told so. The reply is a line.
+// Makes an item that was just written stale, for one client to be told so.
 void write_stale(byte_buffer& out, const item_head& item, std::uint32_t now);
-// Takes the telling off: one client was told. The reply is a line.
+// Takes the telling off: one client was told.
 void write_win(byte_buffer& out, const item_name& name);
 void write_remove(byte_buffer& out, const item_name& name);
 

@@ -2,6 +2,8 @@
 #include "common/service/sidecar.h"
 
 #include <algorithm>
+#include <array>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -24,8 +26,6 @@ constexpr std::uint64_t all_kept = std::numeric_limits<std::uint64_t>::max();
 // Of what no acknowledgement waits for.
 constexpr std::uint64_t number_of_none = all_kept - 1;
 
-// Of our own requests that change something; others are numbered from 0.
-constexpr std::uint32_t write_number = UINT32_MAX;
 constexpr std::size_t doubts_max = 65536;
 
 std::uint8_t marks_after(const expected& to, std::string_view reply, std::uint8_t before) {
@@ -118,7 +118,6 @@ void sidecar::forget(instant now) {
   scan_looks_.assign(scan_looks_.size(), nullptr);
   {
     const std::lock_guard guard(mutex_);
-    fetches_.clear();
     for (auto& each : waiting_) {
       for (waiting& w : each) {
         is_kept(w.number);
@@ -132,35 +131,87 @@ void sidecar::forget(instant now) {
 
 // --- the peer's ----------------------------------------------------------------------------------
 
+// What goes to one lane in one access, and is answered together.
+struct sidecar::burst {
+  lane::access with;
+  std::uint64_t number;  // of applied()
+  std::vector<written_key> written = {};
+};
+
 apply_status sidecar::apply(const replication::record& incoming, instant now) {
-  if (incoming.kind == record_kind::held) return index_.apply(incoming, now);
-  return apply(incoming, number_, now);
+  auto status = apply_status::known;
+  apply_all({&incoming, 1}, now, {&status, 1});
+  return status;
 }
 
-apply_status sidecar::apply(const replication::record& incoming, std::uint64_t number,
-                            instant now) {
-  const hashed_key k(incoming.key);
-  lane& to = lanes_.of(k.hash);
-  lane::access with(to);
-  if (!with.up()) {
+void sidecar::apply_all(std::span<const replication::record> incoming, instant now,
+                        std::span<apply_status> results) {
+  apply_all(incoming, number_, now, results);
+}
+
+void sidecar::apply_all(std::span<const replication::record> incoming, std::uint64_t number,
+                        instant now, std::span<apply_status> results) {
+  std::array<std::uint64_t, apply_max> hashes;
+  for (std::size_t i = 0; i < incoming.size(); ++i) hashes[i] = hash_key(incoming[i].key);
+  std::array<part, apply_max> parts;
+  for (std::size_t each = 0, left = incoming.size(); left > 0; ++each) {
+    std::size_t n = 0;
+    for (std::size_t i = 0; i < incoming.size(); ++i)
+      if (&lanes_.of(hashes[i]) == &lanes_.at(each))
+        parts[n++] = {&incoming[i], hashes[i], &results[i]};
+    left -= n;
+    if (n > 0) apply_to(lanes_.at(each), {parts.data(), n}, number, now);
+  }
+}
+
+// The index has no values, flags and CAS uniques: what has the same version is the same.
+void sidecar::apply_to(lane& of, std::span<part> parts, std::uint64_t number, instant now) {
+  burst to{lane::access(of), number};
+  std::array<replication::record, apply_max> known;
+  std::array<apply_status, apply_max> merged;
+  std::size_t n = 0;
+  for (const part& each : parts) {
+    const replication::record& incoming = *each.incoming;
+    if (incoming.kind != record_kind::held && put_off(to, each)) continue;
+    known[n].kind = incoming.kind;
+    known[n].key = incoming.key;
+    known[n].meta = incoming.meta;
+    known[n].meta.flags = 0;
+    known[n].meta.cas = 0;
+    known[n].meta.marks &= static_cast<std::uint8_t>(~mark::own_cas);
+    parts[n++] = each;
+  }
+  index_.apply_all({known.data(), n}, now, merged);
+  for (std::size_t i = 0; i < n; ++i) {
+    const replication::record& incoming = *parts[i].incoming;
+    *parts[i].result = merged[i];
+    if (merged[i] == apply_status::applied) write(to, incoming, now);
+    if (merged[i] == apply_status::no_room) write_remove(to, incoming);
+  }
+  expect_replies(to);
+}
+
+// Whether the record cannot be merged now: the backend is gone, or it has to wait.
+bool sidecar::put_off(burst& to, const part& which) {
+  const replication::record& incoming = *which.incoming;
+  if (!to.with.up()) {
+    *which.result = apply_status::no_room;
     const std::lock_guard guard(mutex_);
     doubt(std::string(incoming.key), (incoming.meta.marks & mark::binary_key) != 0);
-    return apply_status::no_room;
+    return true;
   }
-  if (with.changes(k.hash)) {
+  *which.result = apply_status::applied;
+  if (to.with.changes(which.hash)) {
     const std::lock_guard guard(mutex_);
-    wait(to.home(), incoming, number);
-    return apply_status::applied;
+    wait(to.with.home(), incoming, to.number);
+    return true;
   }
   const bool expires = incoming.kind == record_kind::value && incoming.meta.exptime != 0;
-  if (expires && !lanes_.clock().settled()) {
-    const std::lock_guard guard(mutex_);
-    if (!lanes_.clock().settled()) {  // or clock_settled() may have looked already
-      wait(lanes_.size(), incoming, number);
-      return apply_status::applied;
-    }
-  }
-  return merge(with, k, incoming, number, now);
+  if (!expires || lanes_.clock().settled()) return false;
+  const std::lock_guard guard(mutex_);
+  if (lanes_.clock().settled()) return false;  // or clock_settled() may have looked already
+  wait(lanes_.size(), incoming, to.number);
+  return true;
 }
 
 // Under the mutex.
@@ -168,11 +219,6 @@ void sidecar::wait(std::size_t queue, const replication::record& incoming, std::
   waiting_[queue].push_back(
       {incoming, std::string(incoming.key), std::string(incoming.value), number});
   ++unkept_[number];
-}
-
-void sidecar::apply_all(std::span<const replication::record> incoming, instant now,
-                        std::span<apply_status> results) {
-  for (std::size_t i = 0; i < incoming.size(); ++i) results[i] = apply(incoming[i], now);
 }
 
 void sidecar::retry(std::uint16_t home, instant now) {
@@ -193,62 +239,19 @@ void sidecar::try_again(std::size_t queue, instant now) {
   for (waiting& each : again) {
     each.what.key = each.key;
     each.what.value = each.value;
-    (void)apply(each.what, each.number, now);
+    auto status = apply_status::known;
+    apply_all({&each.what, 1}, each.number, now, {&status, 1});
     const std::lock_guard guard(mutex_);
     is_kept(each.number);
   }
 }
 
-// The index has no values, flags and CAS uniques: what has the same version is the same.
-apply_status sidecar::merge(lane::access& with, const hashed_key& k,
-                            const replication::record& incoming, std::uint64_t number,
-                            instant now) {
-  replication::record known;
-  known.kind = incoming.kind;
-  known.key = incoming.key;
-  known.meta = incoming.meta;
-  known.meta.flags = 0;
-  known.meta.cas = 0;
-  known.meta.marks &= static_cast<std::uint8_t>(~mark::own_cas);
-  const apply_status status = index_.apply(known, now);
-  if (status == apply_status::applied) write(with, k, incoming, number, now);
-  if (status == apply_status::no_room) {
-    replication::record gone;
-    gone.kind = record_kind::gone;
-    gone.key = incoming.key;
-    gone.meta.marks = incoming.meta.marks;
-    write(with, k, gone, number, now);
-  }
-  return status;
-}
-
-// What the reply says is of no interest: if the backend could not store it, it is not there, and
-// neither is what it replaces.
-void sidecar::expect_done(lane::access& with, const backend::item_name& name,
-                          std::uint64_t number) {
-  expected e;
-  e.who = this;
-  e.number = write_number;
-  e.home = with.home();
-  e.reply.how = backend::treatment::nothing;
-  {
-    const std::lock_guard guard(mutex_);
-    written_[e.home].push_back({std::string(name.key), name.binary, number});
-    ++unkept_[number];
-  }
-  with.add(e, {});
-}
-
-void sidecar::write(lane::access& with, const hashed_key& k, const replication::record& incoming,
-                    std::uint64_t number, instant now) {
+void sidecar::write(burst& to, const replication::record& incoming, instant now) {
   const item_meta& meta = incoming.meta;
-  const backend::item_name name{k.key, (meta.marks & mark::binary_key) != 0};
-  byte_buffer& out = with.out();
   const bool over = meta.exptime != 0 && meta.exptime <= unix_seconds(now.wall);
-  if (incoming.kind != record_kind::value || over) {
-    backend::write_remove(out, name);
-    return expect_done(with, name, number);
-  }
+  if (incoming.kind != record_kind::value || over) return write_remove(to, incoming);
+  const backend::item_name name{incoming.key, (meta.marks & mark::binary_key) != 0};
+  byte_buffer& out = to.with.quiet_out();
   const backend::clock& clock = lanes_.clock();
   const std::uint32_t its_now = clock.second(now.wall);
   backend::item_head head{name,
@@ -256,26 +259,53 @@ void sidecar::write(lane::access& with, const hashed_key& k, const replication::
                           clock.theirs(meta.exptime, incoming.exptime_part),
                           incoming.value_size(),
                           {}};
-  if (with.explicit_cas()) head.cas = meta.cas_unique();
+  if (to.with.explicit_cas()) head.cas = meta.cas_unique();
   backend::write_item_line(out, head, its_now);
   for (std::size_t at = 0; at < head.value_size; at += incoming.piece_at(at).size())
     out.append(incoming.piece_at(at));
   out.append(protocol::reply::crlf);
-  expect_done(with, name, number);
+  expect_done(to, name);
   if ((meta.marks & mark::stale) == 0) return;
   backend::write_stale(out, head, its_now);
-  expect_done(with, name, number);
+  expect_done(to, name);
   if ((meta.marks & mark::win_sent) == 0) return;
   backend::write_win(out, name);
-  expect_done(with, name, number);
+  expect_done(to, name);
+}
+
+void sidecar::write_remove(burst& to, const replication::record& incoming) {
+  const backend::item_name name{incoming.key, (incoming.meta.marks & mark::binary_key) != 0};
+  backend::write_remove(to.with.quiet_out(), name);
+  expect_done(to, name);
+}
+
+// What the reply says is of no interest: if the backend could not store it, it is not there, and
+// neither is what it replaces. `name`: without a key, all of them.
+void sidecar::expect_done(burst& to, const backend::item_name& name) {
+  expected e;
+  e.who = this;
+  e.home = to.with.home();
+  e.reply.how = backend::treatment::nothing;
+  to.with.add_quiet(e);
+  to.written.push_back({std::string(name.key), name.binary, to.number});
+}
+
+// The lane is still locked: the replies have not come.
+void sidecar::expect_replies(burst& to) {
+  if (to.written.empty()) return;
+  const std::lock_guard guard(mutex_);
+  unkept_[to.number] += to.written.size();
+  auto& before = written_[to.with.home()];
+  before.insert(before.end(), std::make_move_iterator(to.written.begin()),
+                std::make_move_iterator(to.written.end()));
 }
 
 void sidecar::apply_flush(const replication::flush_state& incoming, instant now) {
   const replication::flush_state before = index_.flush();
   index_.apply_flush(incoming, now);
   if (index_.flush() == before) return;
-  lane::access with(lanes_.at(0));
-  if (!with.up()) {
+  burst to{lane::access(lanes_.at(0)), number_};
+  if (!to.with.up()) {
     const std::lock_guard guard(mutex_);
     return doubt({}, false);
   }
@@ -283,37 +313,23 @@ void sidecar::apply_flush(const replication::flush_state& incoming, instant now)
   protocol::request flush;
   flush.what = verb::flush_all;
   if (later) flush.exptime = static_cast<std::int32_t>(lanes_.clock().theirs(incoming.pending_at));
-  (void)backend::write_request(with.out(), flush, {}, {});
-  expect_done(with, {}, number_);
-}
-
-// In the lane's thread.
-void sidecar::answered(const expected& to, std::string_view reply) {
-  if (to.number == write_number) return written(to.home, reply.empty());
-  fetch f;
-  {
-    const std::lock_guard guard(mutex_);
-    const auto found = fetches_.find(to.number);
-    if (found == fetches_.end()) return;
-    f = std::move(found->second);
-    fetches_.erase(found);
-  }
-  f.of->states[f.number].reply = reply;
-  if (reply.empty()) f.of->lost.store(true);
-  // Where some are lost opened() will wake.
-  if (f.of->missing.fetch_sub(1) != 1 || f.of->lost.load()) return;
-  arrivals_.fetch_add(1);
-  wake_();
+  (void)backend::write_request(to.with.quiet_out(), flush, {}, {});
+  expect_done(to, {});
+  expect_replies(to);
 }
 
 // --- what is not known to be written -------------------------------------------------------------
 
-void sidecar::written(std::uint16_t home, bool lost) {
+// In the lane's thread.
+bool sidecar::answered(const expected& to, std::string_view reply) {
   const std::lock_guard guard(mutex_);
-  written_key which = std::move(written_[home].front());
-  written_[home].pop_front();
-  if (lost) doubt(std::move(which.key), which.binary);
-  is_kept(which.number);
+  auto& written = written_[to.home];
+  for (std::uint32_t i = 0; i < to.requests; ++i) {
+    if (reply.empty()) doubt(std::move(written.front().key), written.front().binary);
+    is_kept(written.front().number);
+    written.pop_front();
+  }
+  return false;
 }
 
 std::uint64_t sidecar::applied() {
@@ -339,8 +355,7 @@ void sidecar::is_kept(std::uint64_t number) {
   if (--found->second == 0) unkept_.erase(found);
   if (!asked_ || first_unkept() <= *asked_) return;
   asked_.reset();
-  arrivals_.fetch_add(1);
-  wake_();
+  arrived();
 }
 
 // Under the mutex.
@@ -363,18 +378,19 @@ bool sidecar::settle_doubts() {
   }
   for (written_key& each : some) {
     const bool all = each.key.empty();
-    lane::access with(all ? lanes_.at(0) : lanes_.of(hash_key(each.key)));
-    if (!with.up()) {
+    burst to{lane::access(all ? lanes_.at(0) : lanes_.of(hash_key(each.key))), number_of_none};
+    if (!to.with.up()) {
       const std::lock_guard guard(mutex_);
       doubt(std::move(each.key), each.binary);
       continue;
     }
     const backend::item_name name{each.key, each.binary};
     if (all)
-      with.out().append("flush_all\r\n");
+      to.with.quiet_out().append("flush_all\r\n");
     else
-      backend::write_remove(with.out(), name);
-    expect_done(with, name, number_of_none);
+      backend::write_remove(to.with.quiet_out(), name);
+    expect_done(to, name);
+    expect_replies(to);
   }
   return false;
 }

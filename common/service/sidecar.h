@@ -25,9 +25,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "common/backend/lane.h"
@@ -64,10 +64,7 @@ class sidecar final : public replication::data_port, private backend::reply_sink
   // is asked what it holds.
   bool settle_doubts();
   // The backend takes requests again. Any thread.
-  void opened() {
-    arrivals_.fetch_add(1);
-    wake_();
-  }
+  void opened() { arrived(); }
 
   // --- replication::data_port ----------------------------------------------------------------
   std::size_t shard_count() const override { return index_.shard_count(); }
@@ -145,20 +142,23 @@ class sidecar final : public replication::data_port, private backend::reply_sink
     wall_time asked = {};    // when it was fetched
     std::string reply = {};  // of the backend; empty: lost
   };
-  // Those of one look, which go together.
-  struct look_out {
+  // Those of one look, which go together: it is there until all their values have come.
+  struct look_out final : backend::reply_sink {
+    explicit look_out(sidecar& of) : owner(of) {}
+    // In the lanes' threads; `to.number` is that of a state.
+    bool answered(const backend::expected& to, std::string_view reply) override;
+    void settled() override {}
+
+    sidecar& owner;
+    std::shared_ptr<look_out> self = nullptr;  // as long as values are missing
     replication::journal::position from = 0;
     engine::cursor begin{}, end{};
-    version newer_than;
-    std::vector<wanted> states;
+    version newer_than = {};
+    std::vector<wanted> states = {};
     std::atomic<std::size_t> missing{0};
     std::atomic<bool> lost{false};
   };
   using look_ptr = std::shared_ptr<look_out>;
-  struct fetch {
-    look_ptr of;
-    std::size_t number = 0;
-  };
   // A record that waits for a client's change, or the clock.
   struct waiting {
     replication::record what;  // its key and value are those below
@@ -166,29 +166,36 @@ class sidecar final : public replication::data_port, private backend::reply_sink
     std::uint64_t number = 0;  // of applied()
   };
 
-  void answered(const backend::expected& to, std::string_view reply) override;
+  bool answered(const backend::expected& to, std::string_view reply) override;
   void settled() override {}
   look_ptr look_at_journal(std::size_t shard, replication::journal::position from, instant now);
   look_ptr look_at_index(std::size_t shard, const engine::cursor& at, unsigned budget,
                          version newer_than, instant now);
   void size_scans(const look_out& by);
   void ask(const look_ptr& what, instant now);
+  static void ask(backend::lane& of, look_out& what, std::span<const std::uint32_t> states);
+  // What the link waits for.
+  void arrived();
   bool give(const wanted& w, instant now, const replication::record_sink& sink) const;
   bool give_fetched(const wanted& w, instant now, const replication::record_sink& sink) const;
   backend::clock::moment exptime_of(const backend::fetched_item& item, const wanted& w,
                                     instant now) const;
+  // A record of those that are applied together.
+  struct part {
+    const replication::record* incoming = nullptr;
+    std::uint64_t hash = 0;
+    replication::apply_status* result = nullptr;
+  };
+  struct burst;
   // `number`: of applied().
-  replication::apply_status apply(const replication::record& incoming, std::uint64_t number,
-                                  instant now);
-  replication::apply_status merge(backend::lane::access& with, const hashed_key& k,
-                                  const replication::record& incoming, std::uint64_t number,
-                                  instant now);
-  void write(backend::lane::access& with, const hashed_key& k, const replication::record& incoming,
-             std::uint64_t number, instant now);
-  // `name`: without a key, all of them.
-  void expect_done(backend::lane::access& with, const backend::item_name& name,
-                   std::uint64_t number);
-  void written(std::uint16_t home, bool lost);
+  void apply_all(std::span<const replication::record> incoming, std::uint64_t number, instant now,
+                 std::span<replication::apply_status> results);
+  void apply_to(backend::lane& of, std::span<part> parts, std::uint64_t number, instant now);
+  bool put_off(burst& to, const part& which);
+  void write(burst& to, const replication::record& incoming, instant now);
+  void write_remove(burst& to, const replication::record& incoming);
+  void expect_done(burst& to, const backend::item_name& name);
+  void expect_replies(burst& to);
   void try_again(std::size_t queue, instant now);
   void wait(std::size_t queue, const replication::record& incoming, std::uint64_t number);
   std::uint64_t first_unkept() const;
@@ -202,11 +209,9 @@ class sidecar final : public replication::data_port, private backend::reply_sink
 
   // The link's thread.
   std::vector<look_ptr> journal_looks_, scan_looks_;  // by shard
-  unsigned scan_look_ = 64;                           // index positions of the next look
+  std::size_t scan_look_ = 64;                        // states of the next look of a scan
 
   std::mutex mutex_;  // guards the rest; taken under a lane's lock, never around one
-  std::unordered_map<std::uint32_t, fetch> fetches_;
-  std::uint32_t next_fetch_ = 0;
   std::vector<std::vector<waiting>> waiting_;  // by lane; the last: for the clock
   struct written_key {
     std::string key;  // empty: all

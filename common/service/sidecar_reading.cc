@@ -15,11 +15,15 @@ namespace {
 
 // States of one look: their values are in memory together.
 constexpr std::size_t journal_look = 32;
-// Index positions of one look of a scan. Each takes a way to the backend and back, so the more the
-// faster, up to so many bytes: they come in the order of a hash, so that the next ones are as large
-// as the last ones were.
-constexpr unsigned scan_look_min = 32, scan_look_max = 512;
+// Those of one look of a scan. Each takes a way to the backend and back, so the more the faster, up
+// to so many bytes: they come in the order of a hash, so that the next ones are as large as the
+// last ones were.
+constexpr std::size_t scan_look_min = 32, scan_look_max = 1024;
 constexpr std::size_t scan_look_bytes = std::size_t{512} << 10;
+// Where few are wanted, index positions of one look.
+constexpr unsigned scan_positions_max = 8192;
+// Of one lane's lock.
+constexpr std::size_t access_fetches = 128;
 
 // A look by mg would be told to refresh a stale item, in a client's place; gets does not show more
 // than the index knows.
@@ -47,7 +51,7 @@ backend::clock::moment sidecar::exptime_of(const backend::fetched_item& item, co
 
 sidecar::look_ptr sidecar::look_at_journal(std::size_t shard, replication::journal::position from,
                                            instant now) {
-  auto look = std::make_shared<look_out>();
+  auto look = std::make_shared<look_out>(*this);
   look->from = from;
   while (look->states.size() < journal_look) {
     const std::size_t before = look->states.size();
@@ -67,10 +71,12 @@ sidecar::look_ptr sidecar::look_at_journal(std::size_t shard, replication::journ
 
 sidecar::look_ptr sidecar::look_at_index(std::size_t shard, const engine::cursor& at,
                                          unsigned budget, version newer_than, instant now) {
-  auto look = std::make_shared<look_out>();
+  auto look = std::make_shared<look_out>(*this);
   look->begin = look->end = at;
   look->newer_than = newer_than;
-  for (unsigned seen = 0; seen < scan_look_ && !look->end.done; seen += budget)
+  for (unsigned seen = 0;
+       seen < scan_positions_max && look->states.size() < scan_look_ && !look->end.done;
+       seen += budget)
     index_.scan(shard, look->end, budget, newer_than, now, [&](const replication::record& r) {
       look->states.push_back({r.kind, std::string(r.key), r.meta});
       return true;
@@ -85,48 +91,62 @@ void sidecar::size_scans(const look_out& by) {
   for (const wanted& w : by.states) bytes += w.reply.size();
   if (by.states.empty()) return;
   const std::size_t fit = scan_look_bytes * by.states.size() / std::max<std::size_t>(bytes, 1);
-  scan_look_ = static_cast<unsigned>(
-      std::clamp<std::size_t>(fit, scan_look_min, std::min(2 * scan_look_, scan_look_max)));
+  scan_look_ = std::clamp(fit, scan_look_min, std::min(2 * scan_look_, scan_look_max));
 }
 
 // Asks the backend for the values.
 void sidecar::ask(const look_ptr& what, instant now) {
+  std::vector<std::vector<std::uint32_t>> by_lane(lanes_.size());
   std::size_t count = 0;
-  for (wanted& w : what->states) {
+  for (std::uint32_t i = 0; i < what->states.size(); ++i) {
+    wanted& w = what->states[i];
     w.fetches = w.kind == record_kind::value;
     w.asked = now.wall;
-    count += w.fetches ? 1 : 0;
-  }
-  what->missing.store(count);
-  for (std::size_t i = 0; i < what->states.size(); ++i) {
-    const wanted& w = what->states[i];
     if (!w.fetches) continue;
-    const hashed_key k(w.key);
-    expected e;
-    e.who = this;
-    e.reply.shape = backend::reply_shape::meta;
-    {
-      const std::lock_guard guard(mutex_);
-      e.number = next_fetch_;
-      next_fetch_ = (next_fetch_ + 1) % UINT32_MAX;  // that one is not a fetch's
-      fetches_.emplace(e.number, fetch{what, i});
-    }
-    {
-      lane::access with(lanes_.of(k.hash));
-      if (with.up()) {
-        e.home = with.home();
-        if (reads_beside(w.meta.marks)) {
-          backend::write_gets(with.out(), w.key);
-          e.reply.shape = backend::reply_shape::values;
-        } else {
-          backend::write_fetch(with.out(), {w.key, (w.meta.marks & mark::binary_key) != 0});
-        }
-        with.add(e, {});
-        continue;
-      }
-    }
-    answered(e, {});
+    ++count;
+    by_lane[lanes_.of(hash_key(w.key)).home()].push_back(i);
   }
+  if (count == 0) return;
+  what->missing.store(count);
+  what->self = what;
+  for (std::size_t home = 0; home < by_lane.size(); ++home)
+    for (std::span<const std::uint32_t> rest = by_lane[home]; !rest.empty();) {
+      const auto some = rest.first(std::min(rest.size(), access_fetches));
+      ask(lanes_.at(home), *what, some);
+      rest = rest.subspan(some.size());
+    }
+}
+
+void sidecar::ask(lane& of, look_out& what, std::span<const std::uint32_t> states) {
+  lane::access with(of);
+  for (const std::uint32_t number : states) {
+    const wanted& w = what.states[number];
+    expected e;
+    e.who = &what;
+    e.number = number;
+    e.home = with.home();
+    e.reply.shape = backend::reply_shape::meta;
+    if (!with.up()) {
+      what.answered(e, {});
+    } else if (reads_beside(w.meta.marks)) {
+      backend::write_gets(with.out(), w.key);
+      e.reply.shape = backend::reply_shape::values;
+      with.add(e, {});
+    } else {
+      backend::write_fetch(with.out(), {w.key, (w.meta.marks & mark::binary_key) != 0});
+      with.add(e, {});
+    }
+  }
+}
+
+bool sidecar::look_out::answered(const expected& to, std::string_view reply) {
+  states[to.number].reply = reply;
+  if (reply.empty()) lost.store(true);
+  if (missing.fetch_sub(1) != 1) return false;
+  const look_ptr last = std::move(self);
+  // Where some are lost opened() will wake.
+  if (!lost.load()) owner.arrived();
+  return false;
 }
 
 // The state may have been replaced while its value was fetched, which is then as new or newer. What
@@ -181,6 +201,11 @@ bool sidecar::give_fetched(const wanted& w, instant now,
   r.meta.cas = item->cas;
   r.meta.marks = static_cast<std::uint8_t>(w.meta.marks | mark::own_cas);
   return sink(r);
+}
+
+void sidecar::arrived() {
+  arrivals_.fetch_add(1);
+  wake_();
 }
 
 // --- data_port -----------------------------------------------------------------------------------

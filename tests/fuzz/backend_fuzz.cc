@@ -33,7 +33,7 @@ std::vector<std::string> replies_of(std::string_view shapes, std::string_view te
     for (std::size_t i = 0; i < requests; ++i) {
       expected e;
       const unsigned what = static_cast<unsigned char>(shapes[i]);
-      e.reply.shape = static_cast<reply_shape>(what % 3);
+      e.reply.shape = static_cast<reply_shape>(what % 4);
       const bool retrieves = e.reply.shape == reply_shape::values;
       e.reply.joined = retrieves && joinable && what >= 128;
       joinable = retrieves;

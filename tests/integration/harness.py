@@ -72,7 +72,7 @@ def free_port():
             return port
 
 
-def eventually(condition, seconds, what, slow=True):
+def eventually(condition, seconds, what, slow=True, poll=POLL_SECONDS):
     """The first true result of `condition`; AssertionError with `what` after `seconds`.
 
     A condition may fail with OSError while the other side is not there yet.
@@ -90,7 +90,7 @@ def eventually(condition, seconds, what, slow=True):
             told = what() if callable(what) else what
             raise AssertionError(f"not within {seconds} s: {told}"
                                  + (f" ({failure})" if failure else ""))
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll)
 
 
 class Process:
@@ -296,8 +296,12 @@ class Node:
                 and rows["peer_in_sync"] == "yes" and int(rows["lag_records"]) == 0)
 
 
-def wait_in_sync(first, second, seconds=10):
-    """Waits until both nodes are linked, quiet and agree on who is master."""
+def wait_in_sync(first, second, seconds=10, poll=POLL_SECONDS):
+    """Waits until both nodes are linked, quiet and agree on who is master.
+
+    Asking is work for them, and for a fault proxy in this process: where the time is measured and
+    is seconds, `poll` is to be longer.
+    """
     def settled():
         roles = sorted([first.role() or "", second.role() or ""])
         return roles == ["MASTER", "SLAVE"] and first.in_sync() and second.in_sync()
@@ -310,7 +314,7 @@ def wait_in_sync(first, second, seconds=10):
             parts.append(f"{node.name} logged:\n{node.log()[-3000:]}")
         return "the pair is in sync\n" + "\n".join(parts)
 
-    eventually(settled, seconds, told)
+    eventually(settled, seconds, told, poll=poll)
 
 
 def contents(node, keys):

@@ -67,7 +67,7 @@ class Resync(PairTest):
         started = time.monotonic()
         proxy.cut()
         proxy.stalled = set()
-        wait_in_sync(master, slave, 30)
+        wait_in_sync(master, slave, 30, poll=0.05)
         took = time.monotonic() - started
         after = master.replication()
         self.assertEqual(self.digest(master), self.digest(slave))

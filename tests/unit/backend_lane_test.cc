@@ -36,8 +36,23 @@ class fixture final : lane_waker {
                                  : write_retrieval(with.out(), r, r.rest, true);
     with.add(e, r.rest);
   }
+  // Requests that are written for nobody.
+  void do_quietly(const std::vector<std::string>& lines) {
+    lane::access with(lane_);
+    for (const std::string& line : lines) {
+      with.quiet_out().append(line);
+      with.add_quiet({});
+    }
+  }
   void ask_for(const std::vector<std::string>& keys) {
     for (const std::string& key : keys) ask("get " + key + "\r\n");
+  }
+  // How many requests were lost; the connection is open again.
+  std::uint32_t lose() {
+    std::uint32_t lost = 0;
+    lane_.close([&](const expected& e, std::string_view) { lost += e.requests; });
+    lane_.open(false);
+    return lost;
   }
   std::string sent() {
     byte_buffer wire;
@@ -52,6 +67,7 @@ class fixture final : lane_waker {
       text.remove_prefix(n);
       const auto hear = [&](const expected& e, std::string_view, std::string_view reply) {
         heard.push_back((e.goes_on ? "+" : "") + std::string(reply));
+        requests.push_back(e.requests);
       };
       if (!lane_.received(n, hear)) return false;
     }
@@ -59,9 +75,11 @@ class fixture final : lane_waker {
   }
 
   std::vector<std::string> heard;
+  std::vector<std::uint32_t> requests;  // that each of those is for
+  unsigned wakes = 0;
 
  private:
-  void wanted() override {}
+  void wanted() override { ++wakes; }
 
   lane lane_{0};
   std::uint32_t number_ = 0;
@@ -142,4 +160,33 @@ TEST_CASE("only retrievals of one kind that stand together share a line, and not
     keys += (i == 32 ? "\r\nget " : " ") + std::to_string(i);
   }
   REQUIRE(f.sent() == "get" + keys + "\r\n");
+}
+
+TEST_CASE("quiet requests that stand together have one reply, whatever stands between them") {
+  const std::string replies =
+      "SERVER_ERROR out of memory storing object\r\nHD s5\r\nMN\r\n" + end + "MN\r\n";
+  for (std::size_t piece = 1; piece <= replies.size(); ++piece) {
+    INFO("in pieces of " << piece);
+    fixture f;
+    f.do_quietly({"md a q\r\n", "md b q\r\n"});
+    f.do_quietly({"md c q\r\n"});
+    REQUIRE(f.wakes == 1);
+    f.ask("get d\r\n");
+    f.do_quietly({"md e q\r\n"});
+    REQUIRE(f.sent() == "md a q\r\nmd b q\r\nmd c q\r\nmn\r\nget d\r\nmd e q\r\nmn\r\n");
+    REQUIRE(f.receive(replies, piece));
+    REQUIRE(f.heard.size() == 3);
+    REQUIRE(f.heard[1] == end);
+    REQUIRE(f.requests == std::vector<std::uint32_t>{3, 1, 1});
+    f.do_quietly({"md f q\r\n"});
+    REQUIRE(f.sent() == "md f q\r\nmn\r\n");
+  }
+}
+
+TEST_CASE("quiet requests of a lost connection are lost each, and none of the next is joined") {
+  fixture f;
+  f.do_quietly({"md a q\r\n", "md b q\r\n"});
+  REQUIRE(f.lose() == 2);
+  f.do_quietly({"md c q\r\n"});
+  REQUIRE(f.sent() == "md c q\r\nmn\r\n");
 }

@@ -32,6 +32,8 @@ const std::vector<reply_row> replies = {
     {reply_shape::meta, "VA 3 c5 kVA Z\r\nVA \r\n"},
     {reply_shape::meta, "VA 0\r\n\r\n"},
     {reply_shape::meta, "CLIENT_ERROR invalid flag\r\n"},
+    {reply_shape::quiet, "MN\r\n"},
+    {reply_shape::quiet, "SERVER_ERROR out of memory storing object\r\nHD s5\r\nMN\r\n"},
 };
 
 std::string sent(const std::string& line, const std::string& block, const unique& cas,

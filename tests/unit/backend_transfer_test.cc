@@ -71,16 +71,16 @@ TEST_CASE("an item is written as it was, until the moment that was meant") {
   const auto line = [&](const item_head& item) {
     return written([&](byte_buffer& to) { write_item_line(to, item, now); });
   };
-  REQUIRE(line({{"k"}, 5, 0, 3, {}}) == "ms k 3 T0 F5\r\n");
-  REQUIRE(line({{"k"}, 5, now + 60, 3, 77}) == "ms k 3 T1795697615 F5 E77\r\n");
-  REQUIRE(line({{"a b", true}, 5, now, 3, 77}) == "ms YSBi 3 T1795697555 F5 E77 b\r\n");
+  REQUIRE(line({{"k"}, 5, 0, 3, {}}) == "ms k 3 T0 F5 q\r\n");
+  REQUIRE(line({{"k"}, 5, now + 60, 3, 77}) == "ms k 3 T1795697615 F5 E77 q\r\n");
+  REQUIRE(line({{"a b", true}, 5, now, 3, 77}) == "ms YSBi 3 T1795697555 F5 E77 q b\r\n");
   // A clock so young that its moments would be taken for times to live.
   REQUIRE(written([&](byte_buffer& to) {
             write_item_line(to, {{"k"}, 0, 200, 0, {}}, 140);
-          }) == "ms k 0 T60 F0\r\n");
+          }) == "ms k 0 T60 F0 q\r\n");
   REQUIRE(written([&](byte_buffer& to) {
             write_stale(to, {{"k"}, 5, now + 60, 3, 77}, now);
-          }) == "md k I T1795697615 E77\r\n");
-  REQUIRE(written([](byte_buffer& to) { write_remove(to, {"k"}); }) == "md k\r\n");
-  REQUIRE(written([](byte_buffer& to) { write_win(to, {"k"}); }) == "mg k s\r\n");
+          }) == "md k I T1795697615 E77 q\r\n");
+  REQUIRE(written([](byte_buffer& to) { write_remove(to, {"k"}); }) == "md k q\r\n");
+  REQUIRE(written([](byte_buffer& to) { write_win(to, {"k"}); }) == "mg k s q\r\n");
 }

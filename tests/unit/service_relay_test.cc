@@ -18,7 +18,7 @@ struct no_waker final : backend::lane_waker {
   void wanted() override {}
 };
 struct no_sink final : backend::reply_sink {
-  void answered(const backend::expected&, std::string_view) override {}
+  bool answered(const backend::expected&, std::string_view) override { return true; }
   void settled() override {}
 };
 

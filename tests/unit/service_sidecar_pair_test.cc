@@ -66,7 +66,7 @@ TEST_CASE("a node serves when its memcached has answered all that the peer has s
   REQUIRE(first.starts_with("ms never 1 T0 "));
   REQUIRE(first.find("expires") == std::string::npos);
   REQUIRE(p.role(1) == role_state::syncing);
-  p.reply("HD\r\n");
+  p.reply("MN\r\n");
   p.pass(milliseconds(500));
   REQUIRE(p.role(1) == role_state::syncing);
   REQUIRE_FALSE(p.sides[1].serving);
@@ -77,7 +77,7 @@ TEST_CASE("a node serves when its memcached has answered all that the peer has s
   REQUIRE(p.sent().starts_with("ms expires 1 T"));
   p.pass(milliseconds(500));
   REQUIRE(p.role(1) == role_state::syncing);
-  p.reply("HD\r\n");
+  p.reply("MN\r\n");
   p.step(1, event::mutated{});
   REQUIRE(p.role(1) == role_state::slave);
   REQUIRE(p.sides[1].serving);

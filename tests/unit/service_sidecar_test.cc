@@ -193,14 +193,14 @@ TEST_CASE("a value that was fetched before its key was deleted does not go out b
 TEST_CASE("what the peer sends is written to the backend, and an older state is not") {
   fixture f;
   f.apply("k", "hi", later());
-  REQUIRE(f.sent() == "ms k 2 T0 F0 E" + std::to_string(later()) + "\r\nhi\r\n");
-  f.reply("HD\r\n");
+  REQUIRE(f.sent() == "ms k 2 T0 F0 E" + std::to_string(later()) + " q\r\nhi\r\nmn\r\n");
+  f.reply("MN\r\n");
   f.apply("k", "old", later() - 8);
   f.apply("k", "hi", later());
   REQUIRE(f.sent().empty());
   f.apply("k", "", later() + 8, record_kind::tombstone);
-  REQUIRE(f.sent() == "md k\r\n");
-  f.reply("HD\r\n");
+  REQUIRE(f.sent() == "md k q\r\nmn\r\n");
+  f.reply("MN\r\n");
   f.apply("k", "hi", later());
   REQUIRE(f.sent().empty());
   REQUIRE(f.journal().empty());
@@ -220,7 +220,7 @@ TEST_CASE("the peer's state waits for a client's change of the key, and loses to
   f.apply("k", "newer", later());
   REQUIRE(f.sent().empty());
   f.reply("NOT_STORED\r\n");
-  REQUIRE(f.sent() == "ms k 5 T0 F0 E" + std::to_string(later()) + "\r\nnewer\r\n");
+  REQUIRE(f.sent() == "ms k 5 T0 F0 E" + std::to_string(later()) + " q\r\nnewer\r\nmn\r\n");
 }
 
 TEST_CASE("what the backend did not say it has written is removed there when it is back") {
@@ -228,7 +228,7 @@ TEST_CASE("what the backend did not say it has written is removed there when it 
   REQUIRE(f.sidecar_.settle_doubts());
   f.apply("known", "x", later());
   (void)f.sent();
-  f.reply("HD\r\n");
+  f.reply("MN\r\n");
   f.apply("sent", "x", later());
   (void)f.sent();
   f.apply("not", "x", later());
@@ -237,15 +237,16 @@ TEST_CASE("what the backend did not say it has written is removed there when it 
   f.sidecar_.forget(now);
   f.open();
   REQUIRE_FALSE(f.sidecar_.settle_doubts());
-  REQUIRE(f.sent() == "md sent\r\nmd not\r\nmd refused\r\n");
+  const std::string removed = "md sent q\r\nmd not q\r\nmd refused q\r\nmn\r\n";
+  REQUIRE(f.sent() == removed);
   REQUIRE_FALSE(f.sidecar_.settle_doubts());
   REQUIRE(f.sent().empty());
-  f.reply("HD\r\nNF\r\n");
+  // Which of them are done is known of all or of none.
   REQUIRE(f.lose() == 1);
   f.open();
   REQUIRE_FALSE(f.sidecar_.settle_doubts());
-  REQUIRE(f.sent() == "md refused\r\n");
-  f.reply("NF\r\n");
+  REQUIRE(f.sent() == removed);
+  f.reply("MN\r\n");
   REQUIRE(f.sidecar_.settle_doubts());
 }
 
@@ -266,15 +267,15 @@ TEST_CASE("what the peer sent is kept when the backend has answered, on whicheve
   (void)f.sent();
   REQUIRE(f.sidecar_.kept() == one);
   const unsigned before = f.wakes;
-  f.reply("HD\r\n");
+  f.reply("MN\r\n");
   REQUIRE(f.wakes == before + 1);
   REQUIRE(f.sidecar_.kept() == two);
   f.reply("STORED\r\n");  // the client's: now b is written, behind c
   REQUIRE(f.sidecar_.kept() == two);
-  f.reply("HD\r\n");
+  f.reply("MN\r\n");
   REQUIRE(f.sidecar_.kept() == two);
   REQUIRE(f.sent().starts_with("ms b "));
-  f.reply("HD\r\n");
+  f.reply("MN\r\n");
   REQUIRE(f.sidecar_.kept() > three);
   REQUIRE(f.wakes > before + 1);
 }
@@ -285,12 +286,12 @@ TEST_CASE("too many doubts, or one about a flush, take all away") {
   for (int i = 0; i < 70000; ++i) f.apply("k" + std::to_string(i), "x", later());
   f.open();
   REQUIRE_FALSE(f.sidecar_.settle_doubts());
-  REQUIRE(f.sent() == "flush_all\r\n");
+  REQUIRE(f.sent() == "flush_all\r\nmn\r\n");
   f.lose();
   f.open();
   REQUIRE_FALSE(f.sidecar_.settle_doubts());
-  REQUIRE(f.sent() == "flush_all\r\n");
-  f.reply("OK\r\n");
+  REQUIRE(f.sent() == "flush_all\r\nmn\r\n");
+  f.reply("OK\r\nMN\r\n");
   REQUIRE(f.sidecar_.settle_doubts());
 }
 
@@ -344,12 +345,12 @@ TEST_CASE("what expires waits for the clock, and goes to the backend by that") {
   f.clock().settle(false);
   f.apply("never", "x", later());
   REQUIRE(f.sent().starts_with("ms never 1 T0 "));
-  f.reply("HD\r\n");
+  f.reply("MN\r\n");
   f.apply("later", "x", later(), record_kind::value, second + 100);
   const auto one = f.sidecar_.applied();
   f.apply("gone", "", later(), record_kind::tombstone);
-  REQUIRE(f.sent() == "md gone\r\n");
-  f.reply("NF\r\n");
+  REQUIRE(f.sent() == "md gone q\r\nmn\r\n");
+  f.reply("MN\r\n");
   REQUIRE(f.sidecar_.kept() == one);
   f.sidecar_.clock_settled(now);  // not yet
   REQUIRE(f.sent().empty());
@@ -358,7 +359,7 @@ TEST_CASE("what expires waits for the clock, and goes to the backend by that") {
   f.sidecar_.clock_settled(now);
   REQUIRE(f.sent().starts_with("ms later 1 T" + std::to_string(second + 98) + " "));
   REQUIRE(f.sidecar_.kept() == one);
-  f.reply("HD\r\n");
+  f.reply("MN\r\n");
   REQUIRE(f.sidecar_.kept() > one);
 
   // What waited for it when the backend was lost may be as it was before there.
@@ -368,7 +369,7 @@ TEST_CASE("what expires waits for the clock, and goes to the backend by that") {
   f.sidecar_.forget(now);
   f.open();
   REQUIRE_FALSE(f.sidecar_.settle_doubts());
-  REQUIRE(f.sent() == "md lost\r\n");
+  REQUIRE(f.sent() == "md lost q\r\nmn\r\n");
 }
 
 TEST_CASE("an expiry is told as the backend counts, and near its ticks as the index knows it") {
