@@ -191,6 +191,7 @@ function failover_memcached(string $host, int $first, int $second): void
         Memcached::OPT_REMOVE_FAILED_SERVERS => true,
         Memcached::OPT_SERVER_FAILURE_LIMIT => 1,
         Memcached::OPT_RETRY_TIMEOUT => 1,
+        Memcached::OPT_DEAD_TIMEOUT => 60,  // or its keys return to the dead node after a second
         Memcached::OPT_CONNECT_TIMEOUT => 1000,
     ]);
     $mc->addServers([[$host, $first], [$host, $second]]);
