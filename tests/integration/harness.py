@@ -296,6 +296,18 @@ class Node:
                 and rows["peer_in_sync"] == "yes" and int(rows["lag_records"]) == 0)
 
 
+def told_by(*nodes):
+    """What the nodes say of themselves, and the ends of their logs: for a failure's text."""
+    parts = []
+    for node in nodes:
+        with contextlib.suppress(OSError, ConnectionLost):
+            parts.append(f"{node.name}: {node.replication()}")
+            parts.append(str({name: value for name, value in node.stats().items()
+                              if name.startswith(("backend", "cmd_", "curr_", "get_"))}))
+        parts.append(f"{node.name} logged:\n{node.log()[-3000:]}")
+    return "\n".join(parts)
+
+
 def wait_in_sync(first, second, seconds=10, poll=POLL_SECONDS):
     """Waits until both nodes are linked, quiet and agree on who is master.
 
@@ -306,15 +318,8 @@ def wait_in_sync(first, second, seconds=10, poll=POLL_SECONDS):
         roles = sorted([first.role() or "", second.role() or ""])
         return roles == ["MASTER", "SLAVE"] and first.in_sync() and second.in_sync()
 
-    def told():
-        parts = []
-        for node in (first, second):
-            with contextlib.suppress(OSError, ConnectionLost):
-                parts.append(f"{node.name}: {node.replication()}")
-            parts.append(f"{node.name} logged:\n{node.log()[-3000:]}")
-        return "the pair is in sync\n" + "\n".join(parts)
-
-    eventually(settled, seconds, told, poll=poll)
+    eventually(settled, seconds, lambda: f"the pair is in sync\n{told_by(first, second)}",
+               poll=poll)
 
 
 def contents(node, keys):

@@ -17,13 +17,14 @@ import os
 import pathlib
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
 import unittest
 
 from harness import (HOST, SKIPPED, SLOWDOWN, PairTest, contents, die_with_parent, differences,
-                     eventually)
+                     eventually, told_by)
 
 CLIENTS = pathlib.Path(__file__).resolve().parent / "clients"
 KEYS = 100
@@ -61,7 +62,18 @@ class Script:
             if not data and not match:
                 raise AssertionError(f"it ended before {pattern!r}:\n{self.text}")
             return match
-        return eventually(found, seconds, lambda: f"{pattern!r} in:\n{self.text}")
+        return eventually(found, seconds,
+                          lambda: f"{pattern!r} in:\n{self.text}\nit is in {self.where()}")
+
+    def where(self):
+        """What it waits for in the kernel, and its stack, if there is a gdb."""
+        pid = self._child.pid
+        text = pathlib.Path(f"/proc/{pid}/wchan").read_text(encoding="ascii")
+        if shutil.which("gdb"):
+            text += "\n" + subprocess.run(
+                ["gdb", "-p", str(pid), "-batch", "-ex", "bt 20"], stdin=subprocess.DEVNULL,
+                capture_output=True, errors="replace", check=False).stdout[-3000:]
+        return text
 
     def say(self, line):
         self._child.stdin.write(line.encode() + b"\n")
@@ -95,13 +107,20 @@ class ClientTest(PairTest):
         return started
 
     def check(self, script, passes_min):
-        status = script.end(60)
+        try:
+            status = script.end(60)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{told_by(self.master, self.slave)}") from error
         failed = re.findall(r"^fail .*$", script.text, re.M)
         passed = re.findall(r"^pass .*$", script.text, re.M)
         self.assertEqual(failed, [], script.text)
         self.assertEqual(status, 0, script.text)
         self.assertGreaterEqual(len(passed), passes_min, script.text)
         return len(passed)
+
+    def differ(self, node, other):
+        shown = [f"{each[:100]} ... {each[-100:]}" for each in differences(node, other, LEFT)]
+        return f"same on both: {shown}\n{told_by(node, other)}"
 
     def test_every_command_on_master_and_slave(self):
         for node, other in ((self.master, self.slave), (self.slave, self.master)):
@@ -111,7 +130,7 @@ class ClientTest(PairTest):
                 self.assertEqual(sorted(left), sorted(LEFT))
                 self.assertEqual(len(left["left:large"][1]), BIG)
                 eventually(lambda n=node, o=other: not differences(n, o, LEFT), 5,
-                           lambda n=node, o=other: f"same on both: {differences(n, o, LEFT)}")
+                           lambda n=node, o=other: self.differ(n, o))
                 print(f"\n  {node.name}: {passed} passed")
 
     def test_the_client_goes_on_at_the_other_node(self):
