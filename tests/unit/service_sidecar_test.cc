@@ -41,6 +41,10 @@ class fixture {
     index_.set_node_id(1, now);
     from_ = sidecar_.start_journal(0);
   }
+  fixture(const fixture&) = delete;
+  fixture& operator=(const fixture&) = delete;
+  // What still waits is answered, as by a connection that closes.
+  ~fixture() { lose(); }
 
   // What was sent to the backend since the last call.
   std::string sent() {
