@@ -23,12 +23,7 @@ constexpr std::chrono::seconds checking_pause{10};
 }  // namespace
 
 backend_clock::backend_clock(asio::io_context& context, backend_pool& pool, service::sidecar& data)
-    : context_(context),
-      pool_(pool),
-      data_(data),
-      socket_(context),
-      dialer_(context, pool.options()),
-      timer_(context) {
+    : pool_(pool), data_(data), line_(context, pool.options()), wait_(context) {
   pool_.lanes().clock().settle(false);
 }
 
@@ -48,52 +43,37 @@ void backend_clock::start() {
 
 void backend_clock::stop() {
   if (!std::exchange(runs_, false)) return;
-  ++attempt_;
-  dialer_.cancel();
-  timer_.cancel();
-  error_code ignored;
-  socket_.close(ignored);
+  line_.close();
+  wait_.cancel();
 }
 
 void backend_clock::connect() {
-  ++attempt_;
-  in_.consume(in_.size());
-  dialer_.start([this, attempt = attempt_](tcp_socket socket, const std::string& why) {
-    if (attempt != attempt_) return;
+  line_.open([this](const std::string& why) {
     if (!why.empty()) return fail(why);
-    socket_ = std::move(socket);
     ask();
   });
 }
 
 void backend_clock::ask() {
   asked_ = now().wall;
-  error_code ec;
-  socket_.write_some(asio::buffer(request), ec);
-  if (ec) return fail(ec.message());
-  timer_.expires_after(pool_.options().timeout);
-  timer_.async_wait([this, attempt = attempt_](error_code aborted) {
-    if (!aborted && attempt == attempt_) fail("it does not tell the time");
-  });
+  if (const std::string why = line_.send(request); !why.empty()) return fail(why);
+  wait_.start(pool_.options().timeout, [this] { fail("it does not tell the time"); });
   read();
 }
 
 void backend_clock::read() {
-  const std::span<char> room = in_.reserve(read_size);
-  socket_.async_read_some(asio::buffer(room.data(), room.size()),
-                          [this, attempt = attempt_](error_code ec, std::size_t n) {
-                            if (attempt != attempt_) return;
-                            if (ec) return fail(ec.message());
-                            in_.commit(n);
-                            if (!in_.view().ends_with(reply_end)) {
-                              if (in_.size() > reply_max) return fail("it does not end");
-                              return read();
-                            }
-                            const auto what = backend::read_stats(in_.view());
-                            in_.consume(in_.size());
-                            if (!what) return fail("it does not tell the time");
-                            heard(*what);
-                          });
+  line_.read(read_size, [this](std::size_t, const std::string& why) {
+    if (!why.empty()) return fail(why);
+    byte_buffer& in = line_.received();
+    if (!in.view().ends_with(reply_end)) {
+      if (in.size() > reply_max) return fail("it does not end");
+      return read();
+    }
+    const auto what = backend::read_stats(in.view());
+    in.consume(in.size());
+    if (!what) return fail("it does not tell the time");
+    heard(*what);
+  });
 }
 
 void backend_clock::heard(const backend::process_reading& what) {
@@ -125,22 +105,14 @@ void backend_clock::settle() {
 }
 
 void backend_clock::ask_later(std::chrono::microseconds pause) {
-  timer_.expires_after(pause);
-  timer_.async_wait([this, attempt = attempt_](error_code ec) {
-    if (!ec && attempt == attempt_) ask();
-  });
+  wait_.start(pause, [this] { ask(); });
 }
 
 void backend_clock::fail(const std::string& why) {
   spdlog::debug("backend: its clock: {}", why);
-  ++attempt_;
-  error_code ignored;
-  socket_.close(ignored);
+  line_.close();
   if (now().steady >= settles_at_) settle();
-  timer_.expires_after(pool_.options().reconnect_delay);
-  timer_.async_wait([this, attempt = attempt_](error_code ec) {
-    if (!ec && attempt == attempt_) connect();
-  });
+  wait_.start(pool_.options().reconnect_delay, [this] { connect(); });
 }
 
 }  // namespace tandem::proxy

@@ -9,10 +9,9 @@
 #include <string>
 
 #include "common/backend/clock.h"
-#include "common/base/byte_buffer.h"
 #include "common/service/sidecar.h"
 #include "proxy/asio.h"
-#include "proxy/backend_dialer.h"
+#include "proxy/backend_line.h"
 #include "proxy/backend_pool.h"
 
 namespace tandem::proxy {
@@ -38,15 +37,11 @@ class backend_clock {
   void ask_later(std::chrono::microseconds pause);
   void fail(const std::string& why);
 
-  asio::io_context& context_;
   backend_pool& pool_;
   service::sidecar& data_;
   bool runs_ = false;
-  unsigned attempt_ = 0;  // handlers of an earlier one are void
-  tcp_socket socket_;
-  backend_dialer dialer_;
-  steady_timer timer_;
-  byte_buffer in_;
+  backend_line line_;
+  single_wait wait_;
   wall_time asked_{};
   steady_time settles_at_{};  // at the latest
   backend::clock_meter meter_;

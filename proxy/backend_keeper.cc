@@ -24,10 +24,9 @@ backend_keeper::backend_keeper(asio::io_context& context, backend_pool& pool,
       data_(data),
       ready_(std::move(ready)),
       lost_(std::move(lost)),
-      socket_(context),
-      dialer_(context, pool.options()),
+      line_(context, pool.options()),
       clock_(context, pool, data),
-      timer_(context) {}
+      wait_(context) {}
 
 void backend_keeper::changed() {
   asio::post(context_, [this] { look(); });
@@ -41,21 +40,15 @@ void backend_keeper::rested() {
 }
 
 void backend_keeper::look_later(std::chrono::milliseconds pause) {
-  timer_.expires_after(pause);
-  timer_.async_wait([this, attempt = attempt_](error_code ec) {
-    if (!ec && attempt == attempt_) look();
-  });
+  wait_.start(pause, [this] { look(); });
 }
 
 void backend_keeper::look() {
   if (const std::uint64_t losses = pool_.losses(); losses != losses_) {
     losses_ = losses;
-    ++attempt_;
-    timer_.cancel();
-    dialer_.cancel();
+    line_.close();
+    wait_.cancel();
     clock_.stop();
-    error_code ignored;
-    socket_.close(ignored);
     const stage before = stage_;
     if (before != stage::resting) stage_ = stage::down;
     if (before == stage::ready) {
@@ -71,47 +64,35 @@ void backend_keeper::look() {
 
 void backend_keeper::list() {
   stage_ = stage::listing;
-  ++attempt_;
-  in_.consume(in_.size());
   found_ = 0;
   ended_ = false;
-  dialer_.start([this, attempt = attempt_](tcp_socket socket, const std::string& why) {
-    if (attempt == attempt_) ask(std::move(socket), why);
-  });
+  line_.open([this](const std::string& why) { ask(why); });
 }
 
-void backend_keeper::ask(tcp_socket socket, const std::string& why) {
+void backend_keeper::ask(const std::string& why) {
   if (!why.empty()) return finish(why);
-  socket_ = std::move(socket);
-  error_code ec;
-  socket_.write_some(asio::buffer(backend::metadump_request), ec);
-  if (ec) return finish(ec.message());
+  if (const std::string unsent = line_.send(backend::metadump_request); !unsent.empty())
+    return finish(unsent);
   read();
 }
 
 void backend_keeper::read() {
-  timer_.expires_after(pool_.options().timeout);
-  timer_.async_wait([this, attempt = attempt_](error_code ec) {
-    if (!ec && attempt == attempt_) finish("it does not go on");
+  wait_.start(pool_.options().timeout, [this] { finish("it does not go on"); });
+  line_.read(dump_read_size, [this](std::size_t, const std::string& why) {
+    if (!why.empty()) return finish(why);
+    if (!take_lines()) return finish("it cannot list its items now");
+    if (ended_) return finish("");
+    read();
   });
-  const std::span<char> room = in_.reserve(dump_read_size);
-  socket_.async_read_some(asio::buffer(room.data(), room.size()),
-                          [this, attempt = attempt_](error_code ec, std::size_t n) {
-                            if (attempt != attempt_) return;
-                            if (ec) return finish(ec.message());
-                            in_.commit(n);
-                            if (!take_lines()) return finish("it cannot list its items now");
-                            if (ended_) return finish("");
-                            read();
-                          });
 }
 
 // False: it does not list them.
 bool backend_keeper::take_lines() {
   const instant at = now();
+  byte_buffer& in = line_.received();
   backend::dumped_item item;
   while (!ended_) {
-    const std::string_view text = in_.view();
+    const std::string_view text = in.view();
     const std::size_t end = text.find('\n');
     if (end == std::string_view::npos) return text.size() <= dump_line_max;
     std::string_view line = text.substr(0, end);
@@ -130,17 +111,15 @@ bool backend_keeper::take_lines() {
       case backend::dump_line::malformed:
         return false;
     }
-    in_.consume(end + 1);
+    in.consume(end + 1);
   }
   return true;
 }
 
 // `why` not: it is tried again.
 void backend_keeper::finish(const std::string& why) {
-  ++attempt_;
-  timer_.cancel();
-  error_code ignored;
-  socket_.close(ignored);
+  line_.close();
+  wait_.cancel();
   if (why.empty()) {
     spdlog::info("backend: it holds {} items", found_);
     stage_ = stage::ready;

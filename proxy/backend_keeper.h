@@ -6,14 +6,12 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 
-#include "common/base/byte_buffer.h"
 #include "common/service/sidecar.h"
 #include "proxy/asio.h"
 #include "proxy/backend_clock.h"
-#include "proxy/backend_dialer.h"
+#include "proxy/backend_line.h"
 #include "proxy/backend_pool.h"
 
 namespace tandem::proxy {
@@ -36,7 +34,7 @@ class backend_keeper {
   void look();
   void look_later(std::chrono::milliseconds pause);
   void list();
-  void ask(tcp_socket socket, const std::string& why);
+  void ask(const std::string& why);
   void read();
   bool take_lines();
   void finish(const std::string& why);
@@ -47,13 +45,10 @@ class backend_keeper {
   const std::function<void(std::uint64_t)> ready_;
   const std::function<void()> lost_;
   stage stage_ = stage::down;
-  unsigned attempt_ = 0;  // handlers of an earlier one are void
   std::uint64_t losses_ = 0;
-  tcp_socket socket_;
-  backend_dialer dialer_;
+  backend_line line_;
   backend_clock clock_;
-  steady_timer timer_;
-  byte_buffer in_;
+  single_wait wait_;
   std::uint64_t found_ = 0;
   bool ended_ = false;
 };

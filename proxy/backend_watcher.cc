@@ -19,74 +19,56 @@ constexpr std::chrono::milliseconds read_pause{50};
 
 backend_watcher::backend_watcher(asio::io_context& context, backend_pool& pool,
                                  service::sidecar& data, std::uint64_t secret)
-    : context_(context),
-      pool_(pool),
+    : pool_(pool),
       data_(data),
       secret_(secret),
-      socket_(context),
-      dialer_(context, pool.options()),
-      timer_(context),
+      line_(context, pool.options()),
+      next_(context),
       pause_(context) {}
 
 void backend_watcher::start() {
   if (!pool_.options().watch_writes || std::exchange(runs_, true)) return;
-  ++attempt_;
-  in_.consume(in_.size());
   accepted_ = false;
   told_ = 0;
   changes_ = std::make_unique<backend::bypass_watch>(++secret_, pool_.lanes().size());
-  dialer_.start([this, attempt = attempt_](tcp_socket socket, const std::string& why) {
-    if (attempt == attempt_) ask(std::move(socket), why);
-  });
+  line_.open([this](const std::string& why) { ask(why); });
 }
 
 void backend_watcher::stop() {
   if (!std::exchange(runs_, false)) return;
-  ++attempt_;
-  dialer_.cancel();
-  timer_.cancel();
+  line_.close();
+  next_.cancel();
   pause_.cancel();
-  error_code ignored;
-  socket_.close(ignored);
   pool_.watching(false);
 }
 
-void backend_watcher::ask(tcp_socket socket, const std::string& why) {
+void backend_watcher::ask(const std::string& why) {
   if (!why.empty()) return fail(why);
-  socket_ = std::move(socket);
-  const std::string request =
-      pool_.logs_deletions() ? "watch mutations deletions\r\n" : "watch mutations\r\n";
-  error_code ec;
-  socket_.write_some(asio::buffer(request), ec);
-  if (ec) return fail(ec.message());
+  const std::string unsent =
+      line_.send(pool_.logs_deletions() ? "watch mutations deletions\r\n" : "watch mutations\r\n");
+  if (!unsent.empty()) return fail(unsent);
   read();
 }
 
 void backend_watcher::read() {
-  const std::span<char> room = in_.reserve(log_read_size);
-  socket_.async_read_some(asio::buffer(room.data(), room.size()),
-                          [this, attempt = attempt_](error_code ec, std::size_t n) {
-                            if (attempt != attempt_) return;
-                            if (ec) return fail(ec.message());
-                            in_.commit(n);
-                            if (take_lines()) read_later(n);
-                          });
+  line_.read(log_read_size, [this](std::size_t bytes, const std::string& why) {
+    if (!why.empty()) return fail(why);
+    if (take_lines()) read_later(bytes);
+  });
 }
 
 // memcached tells what there is every millisecond; that is not worth waking up for.
 void backend_watcher::read_later(std::size_t received) {
   if (!accepted_ || received > log_read_size / 2) return read();
-  pause_.expires_after(read_pause);
-  pause_.async_wait([this, attempt = attempt_](error_code ec) {
-    if (!ec && attempt == attempt_) read();
-  });
+  pause_.start(read_pause, [this] { read(); });
 }
 
 // False: it does not go on.
 bool backend_watcher::take_lines() {
   const instant at = now();
+  byte_buffer& in = line_.received();
   while (true) {
-    const std::string_view text = in_.view();
+    const std::string_view text = in.view();
     const std::size_t end = text.find('\n');
     if (end == std::string_view::npos) {
       if (text.size() <= log_line_max) return true;
@@ -108,12 +90,10 @@ bool backend_watcher::take_lines() {
           "backend: it shows nobody what changes in it, so writes that go round this "
           "process are not noticed: {}",
           line);
-      ++attempt_;
-      error_code ignored;
-      socket_.close(ignored);
+      line_.close();
       return false;
     }
-    in_.consume(end + 1);
+    in.consume(end + 1);
   }
 }
 
@@ -121,19 +101,14 @@ void backend_watcher::fail(const std::string& why) {
   spdlog::debug("backend: watching it: {}", why);
   stop();
   runs_ = true;
-  timer_.expires_after(pool_.options().reconnect_delay);
-  timer_.async_wait([this, attempt = attempt_](error_code ec) {
-    if (ec || attempt != attempt_) return;
+  next_.start(pool_.options().reconnect_delay, [this] {
     runs_ = false;
     start();
   });
 }
 
 void backend_watcher::look_later() {
-  timer_.expires_after(look_interval);
-  timer_.async_wait([this, attempt = attempt_](error_code ec) {
-    if (!ec && attempt == attempt_) look();
-  });
+  next_.start(look_interval, [this] { look(); });
 }
 
 void backend_watcher::look() {

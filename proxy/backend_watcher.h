@@ -8,10 +8,9 @@
 #include <string>
 
 #include "common/backend/change_log.h"
-#include "common/base/byte_buffer.h"
 #include "common/service/sidecar.h"
 #include "proxy/asio.h"
-#include "proxy/backend_dialer.h"
+#include "proxy/backend_line.h"
 #include "proxy/backend_pool.h"
 #include "proxy/log.h"
 
@@ -28,7 +27,7 @@ class backend_watcher {
   void stop();
 
  private:
-  void ask(tcp_socket socket, const std::string& why);
+  void ask(const std::string& why);
   void read();
   void read_later(std::size_t received);
   bool take_lines();
@@ -37,17 +36,13 @@ class backend_watcher {
   void look();
   void probe();
 
-  asio::io_context& context_;
   backend_pool& pool_;
   service::sidecar& data_;
   std::uint64_t secret_;
   bool runs_ = false;
-  unsigned attempt_ = 0;  // handlers of an earlier one are void
-  tcp_socket socket_;
-  backend_dialer dialer_;
-  steady_timer timer_;  // of looks, and of the next attempt
-  steady_timer pause_;  // between reads
-  byte_buffer in_;
+  backend_line line_;
+  single_wait next_;   // look, or attempt
+  single_wait pause_;  // between reads
   bool accepted_ = false;
   std::unique_ptr<backend::bypass_watch> changes_;
   std::uint64_t told_ = 0;    // of what it has counted
