@@ -54,7 +54,7 @@ sidecar::sidecar(store& index, backend::lanes& lanes, std::function<void()> wake
       wake_(std::move(wake)),
       journal_looks_(index.shard_count()),
       scan_looks_(index.shard_count()),
-      waiting_(lanes.size() + 1),
+      waiting_(lanes.size() + 2),
       written_(lanes.size()) {}
 
 // --- clients' changes ----------------------------------------------------------------------------
@@ -131,13 +131,6 @@ void sidecar::forget(instant now) {
 
 // --- the peer's ----------------------------------------------------------------------------------
 
-// What goes to one lane in one access, and is answered together.
-struct sidecar::burst {
-  lane::access with;
-  std::uint64_t number;  // of applied()
-  std::vector<written_key> written = {};
-};
-
 apply_status sidecar::apply(const replication::record& incoming, instant now) {
   auto status = apply_status::known;
   apply_all({&incoming, 1}, now, {&status, 1});
@@ -201,6 +194,7 @@ bool sidecar::put_off(burst& to, const part& which) {
     return true;
   }
   *which.result = apply_status::applied;
+  if (waits_for_flush(incoming, to.number)) return true;
   if (to.with.changes(which.hash)) {
     const std::lock_guard guard(mutex_);
     wait(to.with.home(), incoming, to.number);
@@ -300,24 +294,6 @@ void sidecar::expect_replies(burst& to) {
                 std::make_move_iterator(to.written.end()));
 }
 
-void sidecar::apply_flush(const replication::flush_state& incoming, instant now) {
-  const replication::flush_state before = index_.flush();
-  index_.apply_flush(incoming, now);
-  if (index_.flush() == before) return;
-  burst to{lane::access(lanes_.at(0)), number_};
-  if (!to.with.up()) {
-    const std::lock_guard guard(mutex_);
-    return doubt({}, false);
-  }
-  const bool later = incoming.pending_at > unix_seconds(now.wall);
-  protocol::request flush;
-  flush.what = verb::flush_all;
-  if (later) flush.exptime = static_cast<std::int32_t>(lanes_.clock().theirs(incoming.pending_at));
-  (void)backend::write_request(to.with.quiet_out(), flush, {}, {});
-  expect_done(to, {});
-  expect_replies(to);
-}
-
 // --- what is not known to be written -------------------------------------------------------------
 
 // In the lane's thread.
@@ -373,8 +349,8 @@ bool sidecar::settle_doubts() {
     for (written_key& each : doubts_) some.push_back(std::move(each));
     doubts_.clear();
     if (some.empty())
-      return std::all_of(written_.begin(), written_.end(),
-                         [](const auto& each) { return each.empty(); });
+      return flushes_.empty() && std::all_of(written_.begin(), written_.end(),
+                                             [](const auto& each) { return each.empty(); });
   }
   for (written_key& each : some) {
     const bool all = each.key.empty();

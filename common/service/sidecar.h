@@ -11,7 +11,8 @@
 // under way there. While a client's change of the key is under way it waits, because that change
 // has no version yet. It is acknowledged when the backend has answered: a node that is killed
 // before that gets it again. What expires waits until the backend's clock is known
-// (backend/clock.h): a second or so after that was connected.
+// (backend/clock.h): a second or so after that was connected. A flush_all of the peer's concerns
+// all lanes, and is in order on each of them (sidecar_flush.cc): records behind it wait for it.
 //
 // Threads: data_port's calls in the link's; record() and retry() in the lanes'.
 #pragma once
@@ -159,7 +160,7 @@ class sidecar final : public replication::data_port, private backend::reply_sink
     std::atomic<bool> lost{false};
   };
   using look_ptr = std::shared_ptr<look_out>;
-  // A record that waits for a client's change, or the clock.
+  // A record that waits for a client's change, the clock, or a flush.
   struct waiting {
     replication::record what;  // its key and value are those below
     std::string key, value;
@@ -186,7 +187,19 @@ class sidecar final : public replication::data_port, private backend::reply_sink
     std::uint64_t hash = 0;
     replication::apply_status* result = nullptr;
   };
-  struct burst;
+  struct written_key {
+    std::string key;  // empty: all
+    bool binary = false;
+    std::uint64_t number = 0;  // of applied()
+  };
+  // What goes to one lane in one access, and is answered together.
+  struct burst {
+    backend::lane::access with;
+    std::uint64_t number;  // of applied()
+    std::vector<written_key> written = {};
+  };
+  struct flush_round;
+  using flush_ptr = std::shared_ptr<flush_round>;
   // `number`: of applied().
   void apply_all(std::span<const replication::record> incoming, std::uint64_t number, instant now,
                  std::span<replication::apply_status> results);
@@ -196,6 +209,10 @@ class sidecar final : public replication::data_port, private backend::reply_sink
   void write_remove(burst& to, const replication::record& incoming);
   void expect_done(burst& to, const backend::item_name& name);
   void expect_replies(burst& to);
+  void begin_flush(const flush_ptr& round);
+  void send_flush(const flush_ptr& round);
+  void end_flush(const flush_round& round, std::uint16_t home);
+  bool waits_for_flush(const replication::record& incoming, std::uint64_t number);
   void try_again(std::size_t queue, instant now);
   void wait(std::size_t queue, const replication::record& incoming, std::uint64_t number);
   std::uint64_t first_unkept() const;
@@ -212,12 +229,9 @@ class sidecar final : public replication::data_port, private backend::reply_sink
   std::size_t scan_look_ = 64;                        // states of the next look of a scan
 
   std::mutex mutex_;  // guards the rest; taken under a lane's lock, never around one
-  std::vector<std::vector<waiting>> waiting_;  // by lane; the last: for the clock
-  struct written_key {
-    std::string key;  // empty: all
-    bool binary = false;
-    std::uint64_t number = 0;  // of applied()
-  };
+  std::vector<std::vector<waiting>> waiting_;     // by lane; then for the clock; then for a flush
+  std::deque<flush_ptr> flushes_;                 // the first is under way
+  std::atomic<bool> flushing_{false};             // whether there are any
   std::vector<std::deque<written_key>> written_;  // by lane: their replies have not come
   std::vector<written_key> doubts_;
   bool doubts_all_ = false;
