@@ -50,7 +50,6 @@ void backend_connection::stop() {
   dialer_.cancel();
   (void)hang_up();
   stage_ = stage::stopped;
-  watch_.cancel();
 }
 
 // --- connecting ----------------------------------------------------------------------------------
@@ -139,7 +138,8 @@ std::size_t backend_connection::hang_up() {
   });
   settle();
   sending_.consume(sending_.size());
-  waits_to_send_ = false;
+  waits_to_send_ = watching_ = false;
+  watch_.cancel();
   return unanswered;
 }
 
@@ -243,9 +243,10 @@ void backend_connection::watch() {
   answered_at_ = now().steady;
   const milliseconds timeout = pool_.options().timeout;
   watch_.expires_after(std::max(timeout / looks_per_timeout, watch_interval_min));
-  watch_.async_wait([this, timeout](error_code ec) {
+  watch_.async_wait([this, timeout, attempt = attempt_](error_code ec) {
+    if (ec || !current(attempt)) return;
     watching_ = false;
-    if (ec || stage_ != stage::open || !lane_.waiting()) return;
+    if (stage_ != stage::open || !lane_.waiting()) return;
     const steady_time since = answered_at_;
     const bool stuck = lane_.answered() == seen_answered_;
     if (stuck && now().steady - since >= timeout) return stall();

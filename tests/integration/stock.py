@@ -61,11 +61,13 @@ class Memcached:
 class StockNode(Node):
     """A memtandem with a memcached of its own behind it."""
 
-    def __init__(self, directory, name, backend, yaml="", **options):
+    def __init__(self, directory, name, backend, yaml="", timeout_ms=1000, **options):
         self.backend = backend
+        timeout_ms = int(timeout_ms * min(SLOWDOWN, 3))
         path = directory / f"{name}.yaml"
         path.write_text("cache: {engine: memcached}\n"
-                        f"backend: {{address: '{HOST}:{backend.port}', timeout: {int(1000 * min(SLOWDOWN, 3))}ms}}\n" + yaml)
+                        f"backend: {{address: '{HOST}:{backend.port}', timeout: {timeout_ms}ms}}\n"
+                        + yaml)
         flags = ["--config", str(path), *options.pop("flags", ())]
         super().__init__(directory, name, flags=flags, **options)
         self.behind, self.environment = None, {}

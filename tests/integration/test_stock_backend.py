@@ -7,6 +7,7 @@ import threading
 import time
 
 import behind
+from fault_proxy import BACKWARD, FaultProxy
 from harness import HOST, SLOWDOWN, eventually, main
 from stock import StockTest
 
@@ -104,6 +105,30 @@ class StockBackend(StockTest):
         node.backend.resume()
         node.wait_serving()
         self.assertEqual(talk(node, b"get a b\r\n", b"END\r\n"), b"END\r\n")
+
+    def test_a_new_connection_has_all_its_timeout_whatever_the_last_one_waited_for(self):
+        timeout = 2 * min(SLOWDOWN, 3)  # seconds
+        way = FaultProxy(self.memcached().start().port)
+        self.addCleanup(way.close)
+        node = self.stock_node("a", way, timeout_ms=2000)
+        node.environment = {"MEMTANDEM_BACKEND_WATCH_WRITES": "false"}  # which asks things itself
+        node.start()
+        losses = int(node.stats()["backend_losses"])
+        with node.client() as first:
+            way.stalled = {BACKWARD}
+            began = time.monotonic()
+            first.send(b"get k\r\n")
+            time.sleep(0.8 * timeout)
+            way.stalled = set()
+            way.cut()
+            eventually(lambda: int(node.stats()["backend_losses"]) > losses and node.backend_up(),
+                       5, "it has connected again")
+        with node.client() as second:
+            way.stalled = {BACKWARD}
+            second.send(b"get k\r\n")
+            time.sleep(max(0.0, began + 1.1 * timeout - time.monotonic()))
+            way.stalled = set()
+            self.assertEqual(second.line(), "END")
 
     def test_writes_that_go_round_it_are_noticed(self):
         node = self.stock_node("a", flags=["-t", "2"]).start()
