@@ -278,6 +278,11 @@ class lanes {
   // thread.
   bool admits() const noexcept { return admits_.load(std::memory_order_acquire); }
   void admit(bool clients) noexcept { admits_.store(clients, std::memory_order_release); }
+  // How many flush_all of clients are under way: what is done beside them may be before or behind
+  // them there. Begun under the lock of the lane that it goes by. Any thread.
+  unsigned flushes() const noexcept { return flushes_.load(); }
+  void flush_begins() noexcept { flushes_.fetch_add(1); }
+  unsigned flush_ends() noexcept { return flushes_.fetch_sub(1) - 1; }
   // The backend's.
   backend::clock& clock() noexcept { return clock_; }
   const backend::clock& clock() const noexcept { return clock_; }
@@ -285,6 +290,7 @@ class lanes {
  private:
   std::vector<lane*> all_;
   std::atomic<bool> admits_{true};
+  std::atomic<unsigned> flushes_{0};
   backend::clock clock_;
 };
 

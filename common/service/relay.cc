@@ -299,6 +299,7 @@ connection::state::progress connection::state::relay_flush(const command& r, std
     lane::access with(away_to->lanes().at(0));
     if (with.up() && away_to->lanes().admits()) {
       e.reply = backend::write_request(with.out(), r, {}, {});
+      away_to->lanes().flush_begins();
       with.add(e, {});
       sent = true;
     }

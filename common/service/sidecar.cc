@@ -22,10 +22,6 @@ namespace mark = engine::mark;
 
 namespace {
 
-constexpr std::uint64_t all_kept = std::numeric_limits<std::uint64_t>::max();
-// Of what no acknowledgement waits for.
-constexpr std::uint64_t number_of_none = all_kept - 1;
-
 constexpr std::size_t doubts_max = 65536;
 
 std::uint8_t marks_after(const expected& to, std::string_view reply, std::uint8_t before) {
@@ -67,13 +63,19 @@ bool sidecar::record(expected& to, std::string_view key, std::string_view reply,
     return true;
   };
   if (to.what == verb::flush_all) {
-    if (!reply.starts_with("OK")) return false;
-    return marked({index_.shard_count(), index_.flush_all(to.exptime, now)});
+    const bool done = reply.starts_with("OK");
+    const auto state = done ? index_.flush_all(to.exptime, now) : 0;
+    end_client_flush(done, now);
+    return done && marked({index_.shard_count(), state});
   }
   // Without an answer it may have happened.
   const change what = to.reply.what;
   const bool unknown = reply.empty() && (what == change::stored || what == change::removed);
   if (!unknown && !backend::happened(what, reply)) return false;
+  if (lanes_.flushes() != 0) {
+    const std::lock_guard guard(mutex_);
+    note_beside_flush(key, to.binary);
+  }
   const hashed_key k(key, to.hash);
   auto shard = index_.lock(k, now);
   if (what == change::removed && !unknown) {
@@ -301,7 +303,10 @@ bool sidecar::answered(const expected& to, std::string_view reply) {
   const std::lock_guard guard(mutex_);
   auto& written = written_[to.home];
   for (std::uint32_t i = 0; i < to.requests; ++i) {
-    if (reply.empty()) doubt(std::move(written.front().key), written.front().binary);
+    if (reply.empty())
+      doubt(std::move(written.front().key), written.front().binary);
+    else if (lanes_.flushes() != 0)
+      note_beside_flush(written.front().key, written.front().binary);
     is_kept(written.front().number);
     written.pop_front();
   }

@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -198,6 +199,9 @@ class sidecar final : public replication::data_port, private backend::reply_sink
     std::uint64_t number;  // of applied()
     std::vector<written_key> written = {};
   };
+  static constexpr std::uint64_t all_kept = std::numeric_limits<std::uint64_t>::max();
+  // Of what no acknowledgement waits for.
+  static constexpr std::uint64_t number_of_none = all_kept - 1;
   struct flush_round;
   using flush_ptr = std::shared_ptr<flush_round>;
   // `number`: of applied().
@@ -213,6 +217,8 @@ class sidecar final : public replication::data_port, private backend::reply_sink
   void send_flush(const flush_ptr& round);
   void end_flush(const flush_round& round, std::uint16_t home);
   bool waits_for_flush(const replication::record& incoming, std::uint64_t number);
+  void note_beside_flush(std::string_view key, bool binary);
+  void end_client_flush(bool done, instant now);
   void try_again(std::size_t queue, instant now);
   void wait(std::size_t queue, const replication::record& incoming, std::uint64_t number);
   std::uint64_t first_unkept() const;
@@ -233,6 +239,7 @@ class sidecar final : public replication::data_port, private backend::reply_sink
   std::deque<flush_ptr> flushes_;                 // the first is under way
   std::atomic<bool> flushing_{false};             // whether there are any
   std::vector<std::deque<written_key>> written_;  // by lane: their replies have not come
+  std::vector<written_key> beside_;               // written while a client's flush was under way
   std::vector<written_key> doubts_;
   bool doubts_all_ = false;
   std::uint64_t number_ = 0;                     // of applied()

@@ -3,7 +3,12 @@
 // before it. So it is sent when every lane has answered what it was given before, and the peer's
 // records wait until it is answered.
 // Where a lane is lost meanwhile the whole content is in doubt, and is flushed when it is back.
+//
+// A client's flush_all has its version when its reply comes. What was written by another lane since
+// it was sent may come after it there and be older by its version: it is taken away again.
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "common/service/sidecar.h"
 
@@ -11,6 +16,11 @@ namespace tandem::service {
 
 using backend::expected;
 using backend::lane;
+
+namespace {
+// More changes than that in the time of one request: what is not noted may stay behind.
+constexpr std::size_t beside_max = 65536;
+}  // namespace
 
 // Whom the replies are for: of a request that does nothing by each lane, then of the flush_all.
 struct sidecar::flush_round final : backend::reply_sink {
@@ -118,6 +128,41 @@ void sidecar::end_flush(const flush_round& round, std::uint16_t home) {
     }
   }
   if (next) begin_flush(next);
+}
+
+// Under the mutex.
+void sidecar::note_beside_flush(std::string_view key, bool binary) {
+  if (!key.empty() && beside_.size() < beside_max) beside_.push_back({std::string(key), binary});
+}
+
+// In the lane's thread.
+void sidecar::end_client_flush(bool done, instant now) {
+  std::vector<written_key> beside;
+  {
+    const std::lock_guard guard(mutex_);
+    beside = beside_;
+    for (const auto& each : written_) beside.insert(beside.end(), each.begin(), each.end());
+    if (lanes_.flush_ends() == 0) beside_.clear();
+  }
+  if (!done) return;
+  const auto name = [](const written_key& w) {
+    return std::pair(std::string_view(w.key), w.binary);
+  };
+  std::sort(beside.begin(), beside.end(),
+            [&](const written_key& a, const written_key& b) { return name(a) < name(b); });
+  beside.erase(
+      std::unique(beside.begin(), beside.end(),
+                  [&](const written_key& a, const written_key& b) { return name(a) == name(b); }),
+      beside.end());
+  for (const written_key& each : beside) {
+    if (each.key.empty()) continue;
+    const hashed_key k(each.key);
+    burst to{lane::access(lanes_.of(k.hash)), number_of_none};
+    if (!to.with.up() || index_.lock(k, now).find(k, false)) continue;
+    backend::write_remove(to.with.quiet_out(), {each.key, each.binary});
+    expect_done(to, {each.key, each.binary});
+    expect_replies(to);
+  }
 }
 
 bool sidecar::waits_for_flush(const replication::record& incoming, std::uint64_t number) {

@@ -59,7 +59,11 @@ class fixture {
   // False: that was not asked for.
   bool give(std::size_t lane, std::string_view text) {
     std::copy(text.begin(), text.end(), lane_[lane].prepare().begin());
-    const auto hear = [&](backend::expected& e, std::string_view, std::string_view answer) {
+    const auto hear = [&](backend::expected& e, std::string_view key, std::string_view answer) {
+      if (e.what != protocol::verb::unknown) {
+        (void)sidecar_.record(e, key, answer, now);
+        --clients_wait_;
+      }
       if (e.who != nullptr) e.who->answered(e, answer);
     };
     const bool good = lane_[lane].received(text.size(), hear);
@@ -72,6 +76,26 @@ class fixture {
       if (e.who != nullptr) e.who->answered(e, {});
     });
     sidecar_.retry(static_cast<std::uint16_t>(lane), now);
+  }
+  // A client's, by the first lane.
+  void client_flushes() {
+    ++clients_wait_;
+    backend::expected e;
+    e.what = protocol::verb::flush_all;
+    backend::lane::access with(lane_[0]);
+    with.out().append("flush_all 0\r\n");
+    lanes_.flush_begins();
+    with.add(e, {});
+  }
+  void client_sets(const std::string& key) {
+    ++clients_wait_;
+    backend::expected e;
+    e.what = protocol::verb::set;
+    e.hash = hash_key(key);
+    e.reply.what = backend::change::stored;
+    backend::lane::access with(lanes_.of(e.hash));
+    with.out().append("set " + key + " 0 0 1\r\nx\r\n");
+    with.add(e, key);
   }
   // The backend, as it is seen by one lane: answers what was sent, in the lane's thread. False: it
   // cannot.
@@ -87,15 +111,21 @@ class fixture {
         holds.clear();
         replies += "OK\r\n";
       }
-      if (!line.starts_with("ms ")) continue;
-      holds.insert(line.substr(3, line.find(' ', 3) - 3));
+      if (line.starts_with("md ")) holds.erase(line.substr(3, line.find(' ', 3) - 3));
+      if (line.starts_with("set ")) replies += "STORED\r\n";
+      const std::size_t name = line.starts_with("set ") ? 4 : line.starts_with("ms ") ? 3 : 0;
+      if (name == 0) continue;
+      holds.insert(line.substr(name, line.find(' ', name) - name));
       at += 3;  // its value
     }
     bool good = true;
-    for (std::size_t at = 0; at < replies.size(); at += 4)
-      good &= give(lane, std::string_view(replies).substr(at, 4));
+    for (std::size_t at = 0, end = 0; at < replies.size(); at = end) {
+      end = replies.find('\n', at) + 1;
+      good &= give(lane, std::string_view(replies).substr(at, end - at));
+    }
     return good;
   }
+  bool idle() { return clients_wait_ == 0 && sidecar_.settle_doubts(); }
   bool shows(const std::string& key) {
     const hashed_key k(key);
     return index_.lock(k, now).find(k).has_value();
@@ -127,6 +157,7 @@ class fixture {
   std::array<backend::lane, 2> lane_{backend::lane(0), backend::lane(1)};
   backend::lanes lanes_;
   int next_key_ = 0;
+  std::atomic<int> clients_wait_{0};
   store index_;
 
  public:
@@ -213,8 +244,8 @@ TEST_CASE("a lane that is lost before a flush, or with it, leaves everything in 
   }
 }
 
-TEST_CASE("the backend holds what the index shows, whichever lane is the faster") {
-  constexpr int changes = 4000, flush_every = 97, key_count = 40;
+TEST_CASE("the backend holds nothing that was flushed, whichever lane is the faster") {
+  constexpr int rounds = 30, changes = 100, flush_every = 37, key_count = 40;
   fixture f;
   std::set<std::string> holds;
   std::mutex its;
@@ -224,20 +255,54 @@ TEST_CASE("the backend holds what the index shows, whichever lane is the faster"
       if (!f.serve(lane, holds, its)) ends = true;
   };
   std::thread first(serve, 0U), second(serve, 1U);
-  for (int i = 1; i <= changes; ++i)
-    if (i % flush_every == 0)
-      f.flush(i);
-    else
-      f.apply("key" + std::to_string(i % key_count), i);
-  const auto last = f.sidecar_.applied();
-  while (f.sidecar_.kept() <= last && !ends) std::this_thread::yield();
+  std::string wrong;
+  for (int round = 0; round < rounds; ++round) {
+    for (int i = 1; i <= changes; ++i) {
+      const int second_of = round * changes + i;
+      const std::string key = "key" + std::to_string(i % key_count);
+      if (i % flush_every == 0)
+        f.flush(second_of);
+      else if (i == changes - round % 8)
+        f.client_flushes();
+      else if (i % 3 == 0)
+        f.client_sets(key);
+      else
+        f.apply(key, second_of);
+    }
+    const auto last = f.sidecar_.applied();
+    while (!(f.sidecar_.kept() > last && f.idle()) && !ends) std::this_thread::yield();
+    const std::lock_guard guard(its);
+    for (const std::string& key : holds)
+      if (!f.shows(key)) wrong += key + " in round " + std::to_string(round) + "\n";
+  }
   const bool good = !ends.exchange(true);
   first.join();
   second.join();
   REQUIRE(good);
-  for (int i = 0; i < key_count; ++i) {
-    const std::string key = "key" + std::to_string(i);
-    INFO(key);
-    REQUIRE(f.shows(key) == holds.contains(key));
-  }
+  REQUIRE(wrong.empty());
+}
+
+TEST_CASE("what was written beside a client's flush does not outlive it") {
+  fixture f;
+  const std::string done = f.key(1), old = f.key(1), answered = f.key(1), behind = f.key(0),
+                    fresh = f.key(0);
+  f.apply(done, -1);
+  REQUIRE(f.sent(1) == stores(done));
+  f.reply(1, "MN\r\n");
+  f.client_flushes();
+  f.apply(answered, -1);
+  REQUIRE(f.sent(1) == stores(answered));
+  f.reply(1, "MN\r\n");
+  f.apply(old, -1);
+  REQUIRE(f.sent(1) == stores(old));
+  f.apply(behind, -1);
+  REQUIRE(f.sent(0) == "flush_all 0\r\n" + stores(behind));
+  f.reply(0, "OK\r\n");
+  f.apply(fresh, 1);
+  REQUIRE(f.sent(0) == "md " + behind + " q\r\n" + stores(fresh));
+  REQUIRE(f.sent(1) == "md " + old + " q\r\nmd " + answered + " q\r\nmn\r\n");
+  f.reply(0, "MN\r\nMN\r\n");
+  f.reply(1, "MN\r\nMN\r\n");
+  REQUIRE(f.sidecar_.settle_doubts());
+  REQUIRE(f.sidecar_.kept() > f.sidecar_.applied());
 }
