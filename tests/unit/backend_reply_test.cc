@@ -6,9 +6,11 @@
 #include "common/backend/lane.h"
 #include "common/protocol/parser.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/no_waker.h"
 
 using namespace tandem;
 using namespace tandem::backend;
+using test::no_waker;
 
 namespace {
 
@@ -43,11 +45,6 @@ std::string sent(const std::string& line, const std::string& block, const unique
   if (what != nullptr) *what = e;
   return std::string(out.view());
 }
-
-struct no_waker final : lane_waker {
-  unsigned calls = 0;
-  void wanted() override { ++calls; }
-};
 
 void add(lane& to, const std::string& line, std::uint32_t number) {
   lane::access with(to);

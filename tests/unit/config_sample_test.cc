@@ -34,7 +34,7 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-command_line parse(const std::vector<std::string>& args) {
+command_line parse_args(const std::vector<std::string>& args) {
   std::vector<const char*> argv = {"memtandem"};
   for (const std::string& arg : args) argv.push_back(arg.c_str());
   return parse_command_line(static_cast<int>(argv.size()), argv.data(), {});
@@ -149,7 +149,7 @@ TEST_CASE("every flag's key exists, and no name is given twice") {
 }
 
 TEST_CASE("flags that name a peer off this host become a file that says it is meant") {
-  const command_line printed = parse({"-x", "10.0.0.2", "--print-config"});
+  const command_line printed = parse_args({"-x", "10.0.0.2", "--print-config"});
   REQUIRE_FALSE(printed.opts.replication.insecure);
   settings read;
   read_yaml(printed.text, "printed", read);
@@ -182,9 +182,9 @@ TEST_CASE("what --print-config prints loads back to the same options") {
       {"--replication-listen", "c:5", "--replication-port", "9", "-u", "null", "-P", "~"},
   };
   for (std::vector<std::string> line : lines) {
-    const options wanted = parse(line).opts;
+    const options wanted = parse_args(line).opts;
     line.push_back("--print-config");
-    const command_line printed = parse(line);
+    const command_line printed = parse_args(line);
     INFO(printed.text);
     REQUIRE(printed.what == action::print_config);
     REQUIRE(printed.opts == wanted);
@@ -207,28 +207,28 @@ TEST_CASE("--print-config says where each value came from") {
 
 TEST_CASE("--check-config reads the file and names it") {
   const std::string path = std::string(MEMTANDEM_SOURCE_DIR) + "/config/memtandem.sample.yaml";
-  const command_line c = parse({"--config", path, "--check-config"});
+  const command_line c = parse_args({"--config", path, "--check-config"});
   REQUIRE(c.what == action::check_config);
   REQUIRE(c.text == path + ": ok\n");
-  REQUIRE(parse({"--check-config"}).text == "configuration: ok\n");
-  const command_line printed = parse({"--config", path, "--print-config"});
+  REQUIRE(parse_args({"--check-config"}).text == "configuration: ok\n");
+  const command_line printed = parse_args({"--config", path, "--print-config"});
   REQUIRE(printed.text.find("  port: 11211  # " + path + ":") != std::string::npos);
 }
 
 TEST_CASE("help, version and license answer whatever else was asked") {
-  const command_line help = parse({"-p", "x", "-h"});
+  const command_line help = parse_args({"-p", "x", "-h"});
   REQUIRE(help.what == action::print_help);
   for (const std::string& line : lines_of(help.text)) REQUIRE(line.size() < 80);
   for (const flag& f : flags()) {
     INFO(f.names);
     REQUIRE(help.text.find(f.name()) != std::string::npos);
   }
-  REQUIRE(parse({"-V"}).what == action::print_version);
-  REQUIRE(parse({"--version"}).text == version_text());
+  REQUIRE(parse_args({"-V"}).what == action::print_version);
+  REQUIRE(parse_args({"--version"}).text == version_text());
   REQUIRE(version_text().starts_with("memtandem "));
-  REQUIRE(parse({"-i"}).what == action::print_license);
+  REQUIRE(parse_args({"-i"}).what == action::print_license);
   REQUIRE(license_text() == contents("LICENSE"));
-  REQUIRE(parse({"--print-sample"}).text == sample_yaml());
+  REQUIRE(parse_args({"--print-sample"}).text == sample_yaml());
 }
 
 TEST_CASE("a link that nothing authenticates must be meant, unless it is local") {
@@ -260,8 +260,8 @@ TEST_CASE("a link that nothing authenticates must be meant, unless it is local")
   mixed.set_text(key_at("replication.peer"), "10.0.0.2", source::flag, "-x");
   REQUIRE_THROWS_AS(mixed.finish(), config_error);
   // Repcached's flags know no such word: there it is a warning.
-  REQUIRE(parse({"-x", "10.0.0.2"}).warnings.size() == 1);
-  REQUIRE(parse({"-x", "10.0.0.2"}).warnings[0].find(text) != std::string::npos);
+  REQUIRE(parse_args({"-x", "10.0.0.2"}).warnings.size() == 1);
+  REQUIRE(parse_args({"-x", "10.0.0.2"}).warnings[0].find(text) != std::string::npos);
   REQUIRE(warnings("peer: 10.0.0.2, enabled: false") ==
           std::vector<std::string>{"f.yaml:1:21: replication.peer: has no effect while "
                                    "replication.enabled is false"});

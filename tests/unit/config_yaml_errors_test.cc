@@ -5,8 +5,10 @@
 #include "config/error.h"
 #include "config/yaml.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/yaml_errors.h"
 
 using namespace tandem::config;
+using tandem::test::yaml_errors;
 
 namespace {
 
@@ -15,19 +17,10 @@ struct mistake {
   std::string message;
 };
 
-std::vector<std::string> errors_of(const std::string& yaml) {
-  try {
-    load_yaml(yaml, "f.yaml");
-  } catch (const config_error& e) {
-    return e.messages();
-  }
-  return {};
-}
-
 void refused(const std::vector<mistake>& mistakes) {
   for (const mistake& m : mistakes) {
     INFO(m.yaml);
-    REQUIRE(errors_of(m.yaml) == std::vector{m.message});
+    REQUIRE(yaml_errors(m.yaml) == std::vector{m.message});
   }
 }
 
@@ -299,15 +292,16 @@ TEST_CASE("what is no YAML, or more than we read, is refused at its place") {
 }
 
 TEST_CASE("all errors of a file are reported at once") {
-  REQUIRE(errors_of("listen:\n  port: 0\n  prot: 5\ncache:\n  memory: 64\nbogus: 1\nreplication:\n "
-                    " heartbeat_interval: 1m\n  dead_after: 1s\n") ==
-          std::vector<std::string>{
-              "f.yaml:2:9: listen.port: 0 is out of range (allowed: 1..65535)",
-              "f.yaml:3:3: unknown key 'prot' in 'listen' (did you mean 'port'?)",
-              "f.yaml:5:11: cache.memory: '64' needs a unit, such as 64MiB (allowed: 1MiB..16TiB)",
-              "f.yaml:6:1: unknown section 'bogus' (sections: listen, tls, auth, commands, cache, "
-              "backend, workers, replication, control, admin, hooks, "
-              "log, process)",
-              "f.yaml:9:15: replication.dead_after (1s) must be longer than "
-              "replication.heartbeat_interval (1m)"});
+  REQUIRE(
+      yaml_errors("listen:\n  port: 0\n  prot: 5\ncache:\n  memory: 64\nbogus: 1\nreplication:\n "
+                  " heartbeat_interval: 1m\n  dead_after: 1s\n") ==
+      std::vector<std::string>{
+          "f.yaml:2:9: listen.port: 0 is out of range (allowed: 1..65535)",
+          "f.yaml:3:3: unknown key 'prot' in 'listen' (did you mean 'port'?)",
+          "f.yaml:5:11: cache.memory: '64' needs a unit, such as 64MiB (allowed: 1MiB..16TiB)",
+          "f.yaml:6:1: unknown section 'bogus' (sections: listen, tls, auth, commands, cache, "
+          "backend, workers, replication, control, admin, hooks, "
+          "log, process)",
+          "f.yaml:9:15: replication.dead_after (1s) must be longer than "
+          "replication.heartbeat_interval (1m)"});
 }

@@ -13,20 +13,13 @@
 #include "config/text.h"
 #include "config/yaml_tree.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/yaml_errors.h"
 
 using namespace tandem::config;
 using std::chrono::milliseconds;
+using tandem::test::yaml_errors;
 
 namespace {
-
-std::vector<std::string> errors_of(const std::string& yaml) {
-  try {
-    load_yaml(yaml, "f.yaml");
-  } catch (const config_error& e) {
-    return e.messages();
-  }
-  return {};
-}
 
 // A folder of its own, gone with the object.
 class scratch {
@@ -221,11 +214,11 @@ TEST_CASE("a peer without a port is reached at the replication port") {
 }
 
 TEST_CASE("ports may be equal where the addresses differ, or where there is no link") {
-  REQUIRE(errors_of("listen:\n  port: 11212\nreplication:\n  enabled: false\n").empty());
-  REQUIRE(errors_of("listen:\n  port: 11212\n  addresses: [10.0.0.1]\n"
-                    "replication:\n  listen_addresses: [10.0.0.2]\n")
+  REQUIRE(yaml_errors("listen:\n  port: 11212\nreplication:\n  enabled: false\n").empty());
+  REQUIRE(yaml_errors("listen:\n  port: 11212\n  addresses: [10.0.0.1]\n"
+                      "replication:\n  listen_addresses: [10.0.0.2]\n")
               .empty());
-  REQUIRE(errors_of("listen:\n  addresses: ['10.0.0.1:11212']\n") ==
+  REQUIRE(yaml_errors("listen:\n  addresses: ['10.0.0.1:11212']\n") ==
           std::vector<std::string>{"f.yaml:2:14: listen.addresses: port 11212 would be opened both "
                                    "for clients and for the link: change listen.port or "
                                    "replication.port"});
@@ -233,20 +226,20 @@ TEST_CASE("ports may be equal where the addresses differ, or where there is no l
 
 TEST_CASE("carriage returns and a byte order mark change no place") {
   REQUIRE(
-      errors_of("\xef\xbb\xbflisten:\r\n  port: 0\r\n") ==
+      yaml_errors("\xef\xbb\xbflisten:\r\n  port: 0\r\n") ==
       std::vector<std::string>{"f.yaml:2:9: listen.port: 0 is out of range (allowed: 1..65535)"});
 }
 
 TEST_CASE("errors beyond a hundred are counted") {
   std::string yaml = "listen:\n";
   for (int i = 0; i < 150; ++i) yaml += "  k" + std::to_string(i) + ": 1\n";
-  const auto errors = errors_of(yaml);
+  const auto errors = yaml_errors(yaml);
   REQUIRE(errors.size() == settings::errors_max + 1);
   REQUIRE(errors.back() == "and 50 errors more");
 }
 
 TEST_CASE("a message stays on one line of bounded length whatever a key contains") {
-  const auto errors = errors_of("listen:\n  \"a\\nb\": 1\n  " + std::string(1000, 'y') + ": 1\n");
+  const auto errors = yaml_errors("listen:\n  \"a\\nb\": 1\n  " + std::string(1000, 'y') + ": 1\n");
   REQUIRE(errors.size() == 2);
   REQUIRE(errors[0].starts_with("f.yaml:2:3: unknown key 'a?b' in 'listen'"));
   REQUIRE(errors[1].size() <= settings::error_bytes_max + 3);
@@ -254,10 +247,10 @@ TEST_CASE("a message stays on one line of bounded length whatever a key contains
 
 TEST_CASE("a file nested or grown beyond reason is refused") {
   const std::string deep(yaml_depth_max, '[');
-  REQUIRE(errors_of("a: " + deep + std::string(yaml_depth_max, ']')) ==
+  REQUIRE(yaml_errors("a: " + deep + std::string(yaml_depth_max, ']')) ==
           std::vector<std::string>{"f.yaml:1:19: nested too deeply"});
-  REQUIRE(errors_of(std::string(100000, '[')).size() == 1);
-  REQUIRE(errors_of("#" + std::string(yaml_bytes_max, 'x')) ==
+  REQUIRE(yaml_errors(std::string(100000, '[')).size() == 1);
+  REQUIRE(yaml_errors("#" + std::string(yaml_bytes_max, 'x')) ==
           std::vector<std::string>{"f.yaml:1:1: larger than 1MiB"});
 }
 

@@ -5,13 +5,13 @@
 #include "common/base/hash.h"
 #include "common/engine/shard.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/engine_noon.h"
 
 using namespace tandem;
 using namespace tandem::engine;
+using namespace tandem::engine_test;
 
 namespace {
-
-constexpr instant noon{wall_time(std::chrono::seconds(1'800'000'000)), {}};
 
 std::string content(const large_value& value) {
   std::string bytes;

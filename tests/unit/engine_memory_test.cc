@@ -6,23 +6,16 @@
 #include "common/base/prng.h"
 #include "common/engine/shard.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/engine_noon.h"
 
 using namespace tandem;
 using namespace tandem::engine;
+using namespace tandem::engine_test;
 
 namespace {
 
-constexpr std::uint32_t noon_seconds = 1'800'000'000;
-constexpr instant at(std::uint32_t seconds) {
-  return {wall_time(std::chrono::seconds(noon_seconds + seconds)), {}};
-}
-constexpr instant noon = at(0);
-
-std::string key_of(std::uint64_t n) {
-  return "key" + std::to_string(n);
-}
-store_status put(shard& s, std::string_view key, std::string_view value, std::uint64_t word,
-                 std::uint32_t exptime = 0, instant now = noon) {
+store_status keep(shard& s, std::string_view key, std::string_view value, std::uint64_t word,
+                  std::uint32_t exptime = 0, instant now = noon) {
   return s.store(hash_key(key), key, {.stored = version(word), .exptime = exptime}, value, now);
 }
 bool hit(shard& s, std::string_view key, instant now = noon) {
@@ -35,11 +28,11 @@ TEST_CASE("a scan of keys that come once does not push out those that are read")
   shard s({.memory_bytes = 4 << 20});
   const std::string value(200, 'v');
   for (std::uint64_t n = 0; n < 5000; ++n) {
-    REQUIRE(put(s, key_of(n), value, n + 1) == store_status::stored);
+    REQUIRE(keep(s, key_of(n), value, n + 1) == store_status::stored);
     REQUIRE(hit(s, key_of(n)));
   }
   for (std::uint64_t n = 0; n < 60'000; ++n)
-    REQUIRE(put(s, "once" + key_of(n), value, 10'000 + n) == store_status::stored);
+    REQUIRE(keep(s, "once" + key_of(n), value, 10'000 + n) == store_status::stored);
   std::size_t left = 0;
   for (std::uint64_t n = 0; n < 5000; ++n) left += hit(s, key_of(n));
   REQUIRE(left > 4900);
@@ -51,16 +44,17 @@ TEST_CASE("a key that comes back soon after it was evicted stays longer") {
   shard s({.memory_bytes = 4 << 20});
   const std::string value(200, 'v');
   std::uint64_t word = 1;
-  for (; word <= 20'000; ++word) REQUIRE(put(s, key_of(word), value, word) == store_status::stored);
+  for (; word <= 20'000; ++word)
+    REQUIRE(keep(s, key_of(word), value, word) == store_status::stored);
   std::uint64_t gone = 1;  // the first keys were evicted; the last of them not long ago
   while (!s.find_any(hash_key(key_of(gone)), key_of(gone))) ++gone;
   REQUIRE(gone > 1000);
   const std::uint64_t before = s.statistics().ghost_hits;
   for (std::uint64_t n = gone - 500; n < gone; ++n)
-    REQUIRE(put(s, key_of(n), value, word++) == store_status::stored);
+    REQUIRE(keep(s, key_of(n), value, word++) == store_status::stored);
   REQUIRE(s.statistics().ghost_hits > before + 200);
   for (std::uint64_t n = 0; n < 15'000; ++n)
-    REQUIRE(put(s, "once" + key_of(n), value, word++) == store_status::stored);
+    REQUIRE(keep(s, "once" + key_of(n), value, word++) == store_status::stored);
   std::size_t left = 0;
   for (std::uint64_t n = gone - 500; n < gone; ++n) left += hit(s, key_of(n));
   REQUIRE(left > 200);
@@ -73,7 +67,7 @@ TEST_CASE("what is overwritten with other sizes is compacted before anything is 
   for (int n = 0; n < 100'000; ++n) {
     const std::string value(100 + random.next() % 400, 'v');
     ++word;
-    REQUIRE(put(s, key_of(random.next() % 10'000), value, word) == store_status::stored);
+    REQUIRE(keep(s, key_of(random.next() % 10'000), value, word) == store_status::stored);
     REQUIRE(s.used_bytes() <= s.limits().memory_bytes);
   }
   const auto t = s.statistics();
@@ -89,7 +83,7 @@ TEST_CASE("bands of sizes share the memory whatever they are filled with") {
   const auto fill = [&](std::size_t size, int count) {
     for (int n = 0; n < count; ++n) {
       ++word;
-      REQUIRE(put(s, key_of(word), std::string(size, 'v'), word) == store_status::stored);
+      REQUIRE(keep(s, key_of(word), std::string(size, 'v'), word) == store_status::stored);
       REQUIRE(s.used_bytes() <= s.limits().memory_bytes);
     }
   };
@@ -106,11 +100,11 @@ TEST_CASE("expired memory is found by segment, without a look at what lives") {
   const std::string value(200, 'v');
   std::uint64_t word = 0;
   for (std::uint64_t n = 0; n < 20'000; ++n)
-    REQUIRE(put(s, "live" + key_of(n), value, ++word) == store_status::stored);
+    REQUIRE(keep(s, "live" + key_of(n), value, ++word) == store_status::stored);
   for (std::uint64_t n = 0; n < 20'000; ++n)
-    REQUIRE(put(s, key_of(n), value, ++word, noon_seconds + 100 + n % 50) == store_status::stored);
+    REQUIRE(keep(s, key_of(n), value, ++word, noon_seconds + 100 + n % 50) == store_status::stored);
   for (std::uint64_t n = 0; n < 20'000; ++n)
-    REQUIRE(put(s, "later" + key_of(n), value, ++word) == store_status::stored);
+    REQUIRE(keep(s, "later" + key_of(n), value, ++word) == store_status::stored);
   REQUIRE_FALSE(s.housekeep(100, at(90), version{}));  // nothing is due
   REQUIRE(s.statistics().items == 60'000);
   unsigned looks = 0;
@@ -125,7 +119,7 @@ TEST_CASE("an expiry brought forward is noticed in a closed segment") {
   shard s({.memory_bytes = 16 << 20});
   const std::string value(200, 'v');
   for (std::uint64_t n = 1; n <= 20'000; ++n)
-    REQUIRE(put(s, key_of(n), value, n) == store_status::stored);
+    REQUIRE(keep(s, key_of(n), value, n) == store_status::stored);
   for (std::uint64_t n = 1; n <= 10'000; ++n)
     REQUIRE(s.update_meta(
         hash_key(key_of(n)), key_of(n),
@@ -138,7 +132,7 @@ TEST_CASE("an expiry brought forward is noticed in a closed segment") {
 TEST_CASE("a flush gives its memory back by housekeeping alone") {
   shard s({.memory_bytes = 16 << 20});
   for (std::uint64_t n = 1; n <= 20'000; ++n)
-    REQUIRE(put(s, key_of(n), std::string(n % 100 == 0 ? 20'000 : 200, 'v'), n) ==
+    REQUIRE(keep(s, key_of(n), std::string(n % 100 == 0 ? 20'000 : 200, 'v'), n) ==
             store_status::stored);
   s.flush(version(20'000));
   while (s.housekeep(1000, noon, version{})) continue;
@@ -152,7 +146,7 @@ TEST_CASE("a flush gives its memory back by housekeeping alone") {
 TEST_CASE("a large value takes memory as its bytes come") {
   shard s({.memory_bytes = 8 << 20, .item_size_max = 4 << 20});
   for (std::uint64_t n = 1; n <= 60'000; ++n)
-    REQUIRE(put(s, key_of(n), std::string(100, 'v'), n) == store_status::stored);
+    REQUIRE(keep(s, key_of(n), std::string(100, 'v'), n) == store_status::stored);
   const std::uint64_t before = s.statistics().items;
   const large_ref value = s.reserve_large(3 << 20, noon);
   REQUIRE(value);
@@ -176,7 +170,7 @@ TEST_CASE("a raised limit is used") {
   const auto fill = [&] {
     for (int n = 0; n < 100'000; ++n) {
       ++word;
-      REQUIRE(put(s, key_of(word), std::string(100, 'v'), word) == store_status::stored);
+      REQUIRE(keep(s, key_of(word), std::string(100, 'v'), word) == store_status::stored);
     }
     return s.statistics().items;
   };
@@ -189,15 +183,15 @@ TEST_CASE("a raised limit is used") {
 TEST_CASE("an overwrite under a sweep for the expired does not put it out of step") {
   shard s({.memory_bytes = 4 << 20});
   const std::uint32_t soon = unix_seconds(noon.wall) + 10;
-  REQUIRE(put(s, "first", std::string(100, 'a'), 1) == store_status::stored);
+  REQUIRE(keep(s, "first", std::string(100, 'a'), 1) == store_status::stored);
   for (std::uint64_t n = 2; n < 50; ++n)
-    REQUIRE(put(s, key_of(n), std::string(100, 'e'), n, soon) == store_status::stored);
-  REQUIRE(put(s, "first", std::string(60, 'b'), 100) == store_status::stored);
+    REQUIRE(keep(s, key_of(n), std::string(100, 'e'), n, soon) == store_status::stored);
+  REQUIRE(keep(s, "first", std::string(60, 'b'), 100) == store_status::stored);
   // Its segment is due; a step of one record ends behind the first, at the gap that it left.
   const instant later{noon.wall + std::chrono::seconds(20), {}};
   REQUIRE(s.housekeep(1, later, {}));
   REQUIRE(s.statistics().reclaimed == 0);
-  REQUIRE(put(s, "first", std::string(100, 'c'), 101, 0, later) == store_status::stored);
+  REQUIRE(keep(s, "first", std::string(100, 'c'), 101, 0, later) == store_status::stored);
   while (s.housekeep(1, later, {})) continue;
   REQUIRE(s.statistics().reclaimed == 48);
   REQUIRE(hit(s, "first", later));
@@ -207,7 +201,7 @@ TEST_CASE("an overwrite under a sweep for the expired does not put it out of ste
 TEST_CASE("a lowered limit is come to in steps, and the shard goes on in it") {
   shard s({.memory_bytes = 16 << 20});
   for (std::uint64_t n = 1; n <= 100'000; ++n)
-    REQUIRE(put(s, key_of(n), std::string(50, 'v'), n) == store_status::stored);
+    REQUIRE(keep(s, key_of(n), std::string(50, 'v'), n) == store_status::stored);
   unsigned steps = 1;
   while (!s.set_limit(1 << 20, noon)) {
     REQUIRE(s.used_bytes() <= s.limits().memory_bytes);
@@ -218,14 +212,14 @@ TEST_CASE("a lowered limit is come to in steps, and the shard goes on in it") {
   REQUIRE(s.statistics().items > 500);
   REQUIRE(s.consistent());
   for (std::uint64_t n = 1; n <= 10'000; ++n)
-    REQUIRE(put(s, key_of(n), std::string(50, 'v'), 300'000 + n) == store_status::stored);
+    REQUIRE(keep(s, key_of(n), std::string(50, 'v'), 300'000 + n) == store_status::stored);
   REQUIRE(s.statistics().items > 4000);
 }
 
 TEST_CASE("the owner's bytes count against the limit") {
   shard s({.memory_bytes = 1 << 20});
   for (std::uint64_t n = 1; n <= 5000; ++n)
-    REQUIRE(put(s, key_of(n), std::string(200, 'v'), n) == store_status::stored);
+    REQUIRE(keep(s, key_of(n), std::string(200, 'v'), n) == store_status::stored);
   const auto before = s.statistics().items;
   s.set_extra_bytes(512 << 10, noon);
   REQUIRE(s.used_bytes() <= 1 << 20);

@@ -8,21 +8,13 @@
 #include "common/base/hash.h"
 #include "common/engine/shard.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/engine_noon.h"
 
 using namespace tandem;
 using namespace tandem::engine;
+using namespace tandem::engine_test;
 
 namespace {
-
-constexpr std::uint32_t noon_seconds = 1'800'000'000;
-constexpr instant at(std::uint32_t seconds) {
-  return {wall_time(std::chrono::seconds(noon_seconds + seconds)), {}};
-}
-constexpr instant noon = at(0);
-
-std::string key_of(std::uint64_t n) {
-  return "key" + std::to_string(n);
-}
 
 store_status put(shard& s, std::string_view key, std::string_view value, item_meta meta,
                  instant now = noon) {

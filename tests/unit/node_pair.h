@@ -19,6 +19,10 @@ namespace tandem::testing {
 
 using namespace replication;  // NOLINT(google-build-using-namespace)
 
+inline std::string key(int i) {
+  return "key" + std::to_string(i);
+}
+
 struct side {
   std::unique_ptr<service::store> data;
   std::unique_ptr<node> core;

@@ -11,10 +11,6 @@ using namespace tandem::testing;
 
 namespace {
 
-std::string key(int i) {
-  return "key" + std::to_string(i);
-}
-
 void meet(pair_of_nodes& p, int items, const std::string& value = "value") {
   p.start(0, false, 0);
   for (int i = 0; i < items; ++i) p.put(0, key(i), value + std::to_string(i));

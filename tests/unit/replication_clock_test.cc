@@ -11,7 +11,7 @@ using replication::hybrid_clock;
 
 namespace {
 
-wall_time at(std::int64_t micros) {
+wall_time wall_at(std::int64_t micros) {
   return wall_time(std::chrono::seconds(1'800'000'000) + std::chrono::microseconds(micros));
 }
 
@@ -34,7 +34,7 @@ TEST_CASE("ten million versions of one key from two nodes: each node's rise, no 
     if ((roll >> 16 & 0xffffU) == 0)
       walls[node] = static_cast<std::int64_t>(random.below(60'000'000)) - 30'000'000;
     if ((roll >> 32 & 15U) == 0) clocks[node].observe(last[1 - node]);
-    const version v = clocks[node].issue(at(walls[node]), node);
+    const version v = clocks[node].issue(wall_at(walls[node]), node);
     falling += v <= last[node] ? 1 : 0;
     foreign += v.node() != node ? 1 : 0;
     last[node] = v;
@@ -45,14 +45,14 @@ TEST_CASE("ten million versions of one key from two nodes: each node's rise, no 
 
 TEST_CASE("what was learnt from a peer is exceeded, also by a clock that is far behind") {
   hybrid_clock ahead, behind;
-  const version theirs = ahead.issue(at(30'000'000), 1);
-  REQUIRE(behind.issue(at(-30'000'000), 0) < theirs);
+  const version theirs = ahead.issue(wall_at(30'000'000), 1);
+  REQUIRE(behind.issue(wall_at(-30'000'000), 0) < theirs);
   behind.observe(theirs);
-  const version ours = behind.issue(at(-29'000'000), 0);
+  const version ours = behind.issue(wall_at(-29'000'000), 0);
   REQUIRE(ours > theirs);
   REQUIRE(ours.ticks() == theirs.ticks() + 1);
   // A restarted process that learns what the survivor has seen goes on above it.
   hybrid_clock restarted;
   restarted.observe(behind.last());
-  REQUIRE(restarted.issue(at(-60'000'000), 1) > ours);
+  REQUIRE(restarted.issue(wall_at(-60'000'000), 1) > ours);
 }

@@ -13,7 +13,7 @@ using namespace tandem::replication;
 
 namespace {
 
-instant at(std::int64_t milliseconds) {
+instant after(std::int64_t milliseconds) {
   return {wall_time(std::chrono::seconds(1'800'000'000) + std::chrono::milliseconds(milliseconds)),
           steady_time(std::chrono::milliseconds(milliseconds))};
 }
@@ -28,11 +28,11 @@ struct alone {
   service::store data{service::store_options{.memory_bytes = std::size_t{16} << 20}};
   node core{options(), data, 1};
 
-  alone() { core.step(event::started{}, at(0)); }
+  alone() { core.step(event::started{}, after(0)); }
 
   std::vector<effect::answer> command(std::uint64_t id, const std::string& text) {
     std::vector<effect::answer> answers;
-    for (const any_effect& e : core.step(event::command{id, text}, at(1)))
+    for (const any_effect& e : core.step(event::command{id, text}, after(1)))
       if (const auto* a = std::get_if<effect::answer>(&e)) answers.push_back(*a);
     return answers;
   }
@@ -47,7 +47,7 @@ TEST_CASE("status answers with the rows of the status") {
   REQUIRE(answers[0].id == 7);
   REQUIRE(answers[0].ok);
   std::string expected;
-  for (const auto& [name, value] : status_rows(n.core.status(at(1))))
+  for (const auto& [name, value] : status_rows(n.core.status(after(1))))
     expected += name + " " + value + "\n";
   REQUIRE(answers[0].text == expected);
   REQUIRE(expected.starts_with("role MASTER\n"));
@@ -91,21 +91,21 @@ TEST_CASE("a hook that ends after an operator has decided changes nothing") {
   o.peer = "peer:11212";
   o.hooks.pre_promote = true;
   node core(o, data, 1);
-  core.step(event::started{}, at(0));
-  core.step(event::tick{}, at(3000));
-  REQUIRE(core.status(at(3000)).changing == "pre_promote");
+  core.step(event::started{}, after(0));
+  core.step(event::tick{}, after(3000));
+  REQUIRE(core.status(after(3000)).changing == "pre_promote");
   std::vector<effect::answer> answers;
   for (const char* text : {"promote", "promote force"})
-    for (const any_effect& e : core.step(event::command{answers.size(), text}, at(3001)))
+    for (const any_effect& e : core.step(event::command{answers.size(), text}, after(3001)))
       if (const auto* a = std::get_if<effect::answer>(&e)) answers.push_back(*a);
   REQUIRE(answers.size() == 2);
   REQUIRE_FALSE(answers[0].ok);
   REQUIRE(answers[0].text.find("promote force") != std::string::npos);
   REQUIRE(answers[1].ok);
-  const std::uint64_t term = core.status(at(3002)).term;
-  core.step(event::hook_done{1, false, "exit status 1"}, at(3003));
-  core.step(event::hook_done{1, true, ""}, at(3004));
-  REQUIRE(core.status(at(3005)).role == role_state::master);
-  REQUIRE(core.status(at(3005)).term == term);
-  REQUIRE(core.status(at(3005)).changing.empty());
+  const std::uint64_t term = core.status(after(3002)).term;
+  core.step(event::hook_done{1, false, "exit status 1"}, after(3003));
+  core.step(event::hook_done{1, true, ""}, after(3004));
+  REQUIRE(core.status(after(3005)).role == role_state::master);
+  REQUIRE(core.status(after(3005)).term == term);
+  REQUIRE(core.status(after(3005)).changing.empty());
 }

@@ -19,7 +19,7 @@ using service::hashed_key;
 
 namespace {
 
-constexpr std::int64_t second = 1'000'000;
+constexpr std::int64_t ticks_of_second = 1'000'000;
 
 enum class act : std::uint8_t {
   store,
@@ -40,19 +40,20 @@ struct step {
 using program = std::vector<step>;
 
 // A record that owns its bytes.
-struct message {
+struct piece_of_news {
   record_kind kind;
   engine::item_meta meta;
   std::string key, value;
-  explicit message(const record& r) : kind(r.kind), meta(r.meta), key(r.key), value(r.value) {}
+  explicit piece_of_news(const record& r)
+      : kind(r.kind), meta(r.meta), key(r.key), value(r.value) {}
 };
 
-struct node {
+struct lone_node {
   service::store data;
   std::int64_t clock_off = 0;
   replication::journal::position sent = 0;  // what the other was told
 
-  node(unsigned id, instant now) : data(options()) {
+  lone_node(unsigned id, instant now) : data(options()) {
     data.set_node_id(id, now);
     sent = data.start_journal(0);
   }
@@ -74,13 +75,13 @@ struct state {
 class laboratory {
  public:
   laboratory() {
-    for (unsigned id = 0; id < 3; ++id) nodes_[id] = std::make_unique<node>(id, now(0));
+    for (unsigned id = 0; id < 3; ++id) nodes_[id] = std::make_unique<lone_node>(id, now(0));
   }
 
   // A new key, at a time that is later than everything before.
   void begin(std::int64_t clock_off) {
     key_ = "key" + std::to_string(++runs_);
-    time_ += 100 * second;
+    time_ += 100 * ticks_of_second;
     nodes_[1]->clock_off = clock_off;
     newest_ = {};
     lost_[0] = lost_[1] = false;
@@ -93,7 +94,7 @@ class laboratory {
   }
 
   void run(const step& s) {
-    time_ += second;
+    time_ += ticks_of_second;
     const bool there = look(s.at).meta.has_value();
     act_out(s);
     // Lost here; or it had expired, and was met by the operation.
@@ -102,9 +103,9 @@ class laboratory {
 
   // Tells one node what the other has journaled since it was told last, and its flush_all register.
   void tell(int from) {
-    node& n = *nodes_[from];
+    lone_node& n = *nodes_[from];
     deliver(1 - from, n.data.flush());
-    for (const message& m : journal(from, n.sent)) deliver(1 - from, m);
+    for (const piece_of_news& m : journal(from, n.sent)) deliver(1 - from, m);
     n.sent = n.data.journal_end(0);
   }
   bool has_news(int from) const { return nodes_[from]->sent != nodes_[from]->data.journal_end(0); }
@@ -123,11 +124,11 @@ class laboratory {
     }
     tell_all();
   }
-  std::vector<message> news(int from) {
+  std::vector<piece_of_news> news(int from) {
     return journal(from, std::exchange(nodes_[from]->sent, nodes_[from]->data.journal_end(0)));
   }
 
-  void deliver(int to, const message& m) {
+  void deliver(int to, const piece_of_news& m) {
     record r;
     r.kind = m.kind;
     r.meta = m.meta;
@@ -142,7 +143,7 @@ class laboratory {
 
   // Beyond every expiry and every flush that was asked for.
   void wait() {
-    time_ += 10 * second;
+    time_ += 10 * ticks_of_second;
     for (const int at : {0, 1, 2}) look(at);  // a flush that is due is carried out by any look
   }
 
@@ -164,7 +165,7 @@ class laboratory {
 
  private:
   void act_out(const step& s) {
-    node& n = *nodes_[s.at];
+    lone_node& n = *nodes_[s.at];
     const hashed_key k(key_);
     const instant t = now(s.at);
     const std::uint32_t at = unix_seconds(t.wall);
@@ -208,7 +209,7 @@ class laboratory {
   // behind, a floor and the news, and nothing else. It would carry out a flush that is pending:
   // then nothing is lost.
   void lose(int at) {
-    node& n = *nodes_[at];
+    lone_node& n = *nodes_[at];
     if (n.data.flush().pending_at != 0) return;
     const hashed_key k(key_);
     instant then = now(at);
@@ -216,15 +217,15 @@ class laboratory {
     n.data.lock(k, then).find(k);
   }
 
-  std::vector<message> journal(int from, replication::journal::position since) {
-    std::vector<message> all;
+  std::vector<piece_of_news> journal(int from, replication::journal::position since) {
+    std::vector<piece_of_news> all;
     nodes_[from]->data.read_journal(0, since, now(from), [&](const record& r) {
       all.emplace_back(r);
       return true;
     });
     return all;
   }
-  std::optional<message> current(int from) {
+  std::optional<piece_of_news> current(int from) {
     const state s = look(from);
     if (!s.meta) return std::nullopt;
     record r;
@@ -234,11 +235,11 @@ class laboratory {
     r.kind = s.visible ? record_kind::value : record_kind::gone;
     if (s.meta->kind == engine::item_kind::tombstone) r.kind = record_kind::tombstone;
     if (r.kind == record_kind::gone && r.meta.stored <= flush(from).watermark) return std::nullopt;
-    return message(r);
+    return piece_of_news(r);
   }
 
-  std::array<std::unique_ptr<node>, 3> nodes_;
-  std::int64_t time_ = 1'800'000'000 * second;
+  std::array<std::unique_ptr<lone_node>, 3> nodes_;
+  std::int64_t time_ = 1'800'000'000 * ticks_of_second;
   std::uint64_t runs_ = 0;
   std::string key_;
   replication::journal::position begun_[2] = {0, 0};
@@ -355,7 +356,7 @@ TEST_CASE("up to four operations at two nodes, exchanged at every moment, end in
   for (std::size_t length = 1; length <= (sanitized ? 3 : 4); ++length)
     runs += check_every_exchange(lab, length, 0);
   // With one clock ahead or behind an operation may be older than one that it follows.
-  for (const std::int64_t off : {-5 * second / 2, 5 * second / 2})
+  for (const std::int64_t off : {-5 * ticks_of_second / 2, 5 * ticks_of_second / 2})
     for (std::size_t length = 1; length <= 3; ++length)
       runs += check_every_exchange(lab, length, off);
   REQUIRE(runs > (sanitized ? 10'000 : 300'000));
@@ -371,11 +372,11 @@ TEST_CASE("what up to four operations send gives one state in every order, and s
       std::optional<state> expected;
       do {
         lab.begin(0);
-        std::vector<message> records;
+        std::vector<piece_of_news> records;
         std::vector<replication::flush_state> flushes;
         for (const step& s : p) {
           lab.run(s);
-          for (message& m : lab.news(s.at)) records.push_back(std::move(m));
+          for (piece_of_news& m : lab.news(s.at)) records.push_back(std::move(m));
           if (s.what == act::flush || s.what == act::flush_later)
             flushes.push_back(lab.flush(s.at));
         }

@@ -14,8 +14,8 @@ using transcript::play;
 
 namespace {
 
-constexpr milliseconds moment{20};
-const std::string change = "incr n 1\r\n", theirs = "decr n 1\r\n";
+constexpr milliseconds short_while{20};
+const std::string change = "incr n 1\r\n", their_change = "decr n 1\r\n";
 
 struct reign : play {
   static node_options options(writes_mode writes) {
@@ -28,7 +28,7 @@ struct reign : play {
     pass(milliseconds(3100), false);
     meet({false, false, false, 0, 0, 200});
     say_in_sync();
-    pass(moment, true);
+    pass(short_while, true);
     take();
   }
   // A client of this node, and of the peer, wants something changed.
@@ -36,7 +36,7 @@ struct reign : play {
   void ask_there(std::uint64_t id) {
     std::string payload(sizeof id, '\0');
     store_le(payload.data(), id);
-    say(frame_type::forward, payload + '\1' + theirs);
+    say(frame_type::forward, payload + '\1' + their_change);
   }
   void answer_forward(std::uint64_t id, char what) {
     std::string payload(sizeof id, '\0');
@@ -63,12 +63,12 @@ const std::string info = "logs \"replication: ";
 TEST_CASE("what clients change is held behind the fence and goes out behind the reign") {
   reign p;
   p.ask_there(1);
-  REQUIRE(p.take() == lines{"executes " + theirs});
+  REQUIRE(p.take() == lines{"executes " + their_change});
   p.offer();
   REQUIRE(p.take() == lines{"executes changes at the master", "asks for a fence, 2"});
   p.ask_here(1);
   p.ask_there(2);
-  p.pass(moment, true);
+  p.pass(short_while, true);
   REQUIRE(p.take().empty());
   p.step(event::fenced{1});  // of another time
   REQUIRE(p.take().empty());
@@ -88,16 +88,16 @@ TEST_CASE("the reign is given when what was executed last is acknowledged") {
   p.set_acknowledging(false);
   p.store("early");
   p.offer();
-  p.pass(moment, true);
+  p.pass(short_while, true);
   REQUIRE(p.take().empty());  // the peer lags: clients need not wait for that
   p.ask_there(1);
-  REQUIRE(p.take() == lines{"executes " + theirs});
+  REQUIRE(p.take() == lines{"executes " + their_change});
   p.set_acknowledging(true);
   REQUIRE(p.take() == lines{"executes changes at the master", "asks for a fence, 2"});
   p.set_acknowledging(false);
   p.store("in between");
   p.step(event::fenced{2});
-  p.pass(moment, true);
+  p.pass(short_while, true);
   REQUIRE(p.take().empty());
   p.set_acknowledging(true);
   REQUIRE(p.take().back() == "says take 2");
@@ -118,7 +118,7 @@ TEST_CASE("a switchover that holds clients for too long is off, and they go on h
   p.pass(milliseconds(40), true);
   REQUIRE(p.take() == lines{info + "the switchover is off: it took too long\"",
                             "answers ERROR it took too long", "executes changes here",
-                            "given back 1", "executes " + theirs,
+                            "given back 1", "executes " + their_change,
                             "says cancel 2 \"it took too long\""});
   p.step(event::fenced{2});
   p.ask_here(3);

@@ -38,7 +38,7 @@ record tombstone(std::uint64_t stored) {
   return r;
 }
 
-std::string state(service::store& s) {
+std::string state_of(service::store& s) {
   const service::hashed_key k("k");
   const auto locked = s.lock(k, now);
   const auto item = locked.peek(k);
@@ -55,7 +55,7 @@ std::string after(const std::vector<record>& records) {
   o.memory_bytes = 1 << 20;
   service::store s(o);
   for (const record& r : records) s.apply(r, now);
-  return state(s);
+  return state_of(s);
 }
 
 // A state that owns nothing: what a node holds, and what it would send of it.
@@ -192,7 +192,7 @@ TEST_CASE("what was flushed does not come back by the wire") {
   service::store s(o);
   s.apply_flush({version(100), version(100), 0}, now);
   s.apply(value(96, 0, "old"), now);
-  REQUIRE(state(s) == "nothing");
+  REQUIRE(state_of(s) == "nothing");
   s.apply(value(104, 0, "new"), now);
-  REQUIRE(state(s) == "104/0/0/0 new");
+  REQUIRE(state_of(s) == "104/0/0/0 new");
 }

@@ -9,10 +9,6 @@ using namespace tandem::testing;
 
 namespace {
 
-std::string key(int i) {
-  return "key" + std::to_string(i);
-}
-
 // A pair whose journals hold some two thousand changes.
 void small_journals(pair_of_nodes& p) {
   p.configure = [](int, service::store_options& so, node_options&) {

@@ -22,7 +22,7 @@ namespace {
 constexpr std::uint64_t peer_run = 200;
 constexpr milliseconds moment{20}, grace{100}, dead_time{1200}, join_time{3100}, give_up{10100};
 
-struct state {
+struct reached_state {
   const char* name;
   bool hooks;
   std::function<void(play&)> reach;
@@ -64,8 +64,8 @@ void lead(play& p) {
   p.pass(moment, true);
 }
 
-const std::vector<state>& states() {
-  static const std::vector<state> all = {
+const std::vector<reached_state>& states() {
+  static const std::vector<reached_state> all = {
       {"INIT", false, [](play& p) { p.step(event::started{}); }},
       {"SYNCING", false, follow},
       {"INIT, once SYNCING", false,
@@ -163,7 +163,8 @@ event_of_play command(const char* text) {
   return {text, false, [text](play& p) { p.command(text); }};
 }
 
-event_of_play message(const char* name, frame_type type, handover_step step, std::uint64_t term) {
+event_of_play the_peer_says(const char* name, frame_type type, handover_step step,
+                            std::uint64_t term) {
   const bool says_why = step == handover_step::cancel || step == handover_step::refused;
   return {name, true,
           [=](play& p) { p.say(type, step, term, says_why ? "the reason" : std::string()); }};
@@ -188,13 +189,13 @@ const std::vector<event_of_play>& events() {
       {"the link is closed", true, [](play& p) { p.break_link(); }},
       {"1.2 s without a word", false, [](play& p) { p.pass(dead_time, false); }},
       {"10.1 s pass, the peer lives", false, [](play& p) { p.pass(give_up, true); }},
-      message("the peer says ask", question, handover_step::ask, 0),
-      message("the peer says prepare 6", question, handover_step::prepare, 6),
-      message("the peer says take 6", question, handover_step::take, 6),
-      message("the peer says cancel 6", question, handover_step::cancel, 6),
-      message("the peer says ready 2", answer, handover_step::ready, 2),
-      message("the peer says taken 2", answer, handover_step::taken, 2),
-      message("the peer says refused 2", answer, handover_step::refused, 2),
+      the_peer_says("the peer says ask", question, handover_step::ask, 0),
+      the_peer_says("the peer says prepare 6", question, handover_step::prepare, 6),
+      the_peer_says("the peer says take 6", question, handover_step::take, 6),
+      the_peer_says("the peer says cancel 6", question, handover_step::cancel, 6),
+      the_peer_says("the peer says ready 2", answer, handover_step::ready, 2),
+      the_peer_says("the peer says taken 2", answer, handover_step::taken, 2),
+      the_peer_says("the peer says refused 2", answer, handover_step::refused, 2),
       {"the hook agrees", false, [](play& p) { p.finish_hook(true); }},
       {"the hook does not agree", false, [](play& p) { p.finish_hook(false); }},
       command("switchover"),
@@ -215,7 +216,7 @@ std::string standing_of(const play& p) {
          (s.draining ? ", drained" : "") + (s.changing.empty() ? "" : ", " + s.changing);
 }
 
-std::string transcript_of(const state& from, const event_of_play& what) {
+std::string transcript_of(const reached_state& from, const event_of_play& what) {
   play p(transcript::actor(from.hooks));
   from.reach(p);
   p.take();
@@ -230,7 +231,7 @@ std::string transcript_of(const state& from, const event_of_play& what) {
 
 TEST_CASE("every state with every event does what the transcripts say") {
   std::string text;
-  for (const state& from : states()) {
+  for (const reached_state& from : states()) {
     play p(transcript::actor(from.hooks));
     from.reach(p);
     text += std::string("\n== ") + from.name + "\n   (" + standing_of(p) + ")\n";

@@ -19,9 +19,9 @@ using namespace tandem::test;
 
 namespace {
 
-constexpr unsigned workers = 3;
+constexpr unsigned worker_count = 3;
 constexpr int rounds = 2000;
-constexpr std::chrono::seconds patience{60};
+constexpr std::chrono::seconds wake_patience{60};
 
 struct shared_server final : test_server {
   using test_server::test_server;
@@ -40,7 +40,7 @@ class waiting_worker final : ack_waker {
       std::memcpy(connection_.prepare().data(), request.data(), request.size());
       connection_.received(request.size(), noon);
       while (connection_.waits()) {
-        if (!gate_.wait(number_, connection_.seen()) && !woken_.try_acquire_for(patience)) {
+        if (!gate_.wait(number_, connection_.seen()) && !woken_.try_acquire_for(wake_patience)) {
           ++lost_wakes;
           return;
         }
@@ -90,7 +90,7 @@ TEST_CASE("workers that wait for the peer miss no confirmation, and each gets it
     shared.put(hashed_key("shared"), 0, 0, "0");
   }
   std::vector<std::unique_ptr<waiting_worker>> all;
-  for (unsigned i = 0; i < workers; ++i)
+  for (unsigned i = 0; i < worker_count; ++i)
     all.push_back(std::make_unique<waiting_worker>(data, host));
   std::atomic<bool> done{false};
   std::thread link([&] {
@@ -101,7 +101,7 @@ TEST_CASE("workers that wait for the peer miss no confirmation, and each gets it
     }
   });
   std::vector<std::thread> threads;
-  for (unsigned i = 0; i < workers; ++i)
+  for (unsigned i = 0; i < worker_count; ++i)
     threads.emplace_back([&, i] { all[i]->run("k" + std::to_string(i)); });
   for (std::thread& each : threads) each.join();
   done.store(true);
@@ -116,5 +116,5 @@ TEST_CASE("workers that wait for the peer miss no confirmation, and each gets it
     REQUIRE(each->replies.find("ERROR") == std::string::npos);
   }
   auto shared = data.lock(hashed_key("shared"), noon);
-  REQUIRE(shared.find(hashed_key("shared"))->value == std::to_string(workers * rounds));
+  REQUIRE(shared.find(hashed_key("shared"))->value == std::to_string(worker_count * rounds));
 }

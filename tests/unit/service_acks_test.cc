@@ -20,11 +20,7 @@ namespace {
 
 const std::string late_line = "SERVER_ERROR the peer has not confirmed it in time\r\n";
 const std::string alone_line = "SERVER_ERROR no peer to confirm it\r\n";
-constexpr milliseconds patience{1000};
-
-instant in(milliseconds time) {
-  return {noon.wall + time, noon.steady + time};
-}
+constexpr milliseconds ack_patience{1000};
 
 store_options two_shards() {
   store_options options = small_store();
@@ -36,7 +32,7 @@ store_options two_shards() {
 struct waiting_client : client {
   explicit waiting_client(ack_mode mode = ack_mode::sync,
                           const connection_limits& limits = connection_limits{})
-      : client(two_shards(), limits, std::make_unique<ack_gate>(2, mode, patience)) {}
+      : client(two_shards(), limits, std::make_unique<ack_gate>(2, mode, ack_patience)) {}
   // The peer has everything, or everything but the last entry of each journal.
   void confirm(std::uint64_t but = 0) {
     for (std::size_t s = 0; s < 2; ++s)
@@ -81,13 +77,13 @@ TEST_CASE("each reply that waited in vain becomes one error, and the others stay
     waiting_client c;
     c.takes_random_steps = true;
     REQUIRE(c.send(tour, piece).empty());
-    REQUIRE(c.look(in(patience - milliseconds(1))).empty());
+    REQUIRE(c.look(after(ack_patience - milliseconds(1))).empty());
     const std::string wanted = late_line + late_line + hit("a", "1") + "END\r\n" + late_line +
                                "NOT_STORED\r\n" + late_line + late_line + late_line + late_line +
                                late_line + late_line + late_line + "MN\r\n" + late_line +
                                late_line + "END\r\n" + late_line + "END\r\n" + "VERSION " +
                                "1.6.45-memtandem-" MEMTANDEM_VERSION "\r\n";
-    REQUIRE(c.look(in(patience)) == wanted);
+    REQUIRE(c.look(after(ack_patience)) == wanted);
     REQUIRE_FALSE(c.connection.waits());
     REQUIRE(c.host.gate->errors() == 13);
   }
@@ -120,16 +116,16 @@ TEST_CASE("a confirmed reply behind a late one is no error") {
   REQUIRE(c.send(set(first, "1") + set(second, "2")).empty());
   c.host.gate->confirm(1, c.data.journal_end(1), true);
   REQUIRE(c.look(noon).empty());
-  REQUIRE(c.look(in(patience)) == late_line + "STORED\r\n");
+  REQUIRE(c.look(after(ack_patience)) == late_line + "STORED\r\n");
 }
 
 TEST_CASE("a later mutation has its own time") {
   waiting_client c;
   REQUIRE(c.send(set("a", "1")).empty());
-  REQUIRE(c.send(set("b", "2"), std::string::npos, in(milliseconds(600))).empty());
-  REQUIRE(c.look(in(milliseconds(1000))) == late_line);
+  REQUIRE(c.send(set("b", "2"), std::string::npos, after(milliseconds(600))).empty());
+  REQUIRE(c.look(after(milliseconds(1000))) == late_line);
   c.confirm();
-  REQUIRE(c.look(in(milliseconds(1000))) == "STORED\r\n");
+  REQUIRE(c.look(after(milliseconds(1000))) == "STORED\r\n");
 }
 
 TEST_CASE("quiet and noreply commands") {
@@ -142,12 +138,12 @@ TEST_CASE("quiet and noreply commands") {
   SECTION("its error is told") {
     waiting_client c;
     REQUIRE(c.send("ms a 1 q\r\nx\r\nmn\r\n").empty());
-    REQUIRE(c.look(in(patience)) == late_line + "MN\r\n");
+    REQUIRE(c.look(after(ack_patience)) == late_line + "MN\r\n");
   }
   SECTION("noreply waits for nothing and tells nothing") {
     waiting_client c;
     REQUIRE(c.send("set a 0 0 1 noreply\r\nx\r\nget a\r\n") == hit("a", "x") + "END\r\n");
-    REQUIRE(c.look(in(patience)).empty());
+    REQUIRE(c.look(after(ack_patience)).empty());
     REQUIRE(c.host.gate->errors() == 0);
   }
 }
@@ -165,10 +161,10 @@ TEST_CASE("what waits is answered at once when replies need not wait any more") 
   waiting_client c(ack_mode::semisync);
   REQUIRE(c.send(set("a", "1") + "delete a\r\n").empty());
   REQUIRE(c.host.late_acknowledgements == 0);
-  REQUIRE(c.look(in(patience)).empty());
+  REQUIRE(c.look(after(ack_patience)).empty());
   REQUIRE(c.host.late_acknowledgements == 1);
   c.host.gate->set_rule(reply_rule::at_once);
-  REQUIRE(c.look(in(patience)) == "STORED\r\nDELETED\r\n");
+  REQUIRE(c.look(after(ack_patience)) == "STORED\r\nDELETED\r\n");
   REQUIRE(c.send(set("a", "1")) == "STORED\r\n");
 }
 
@@ -228,13 +224,13 @@ TEST_CASE("a retrieval that touches and stops for want of room ends in one error
     line += " " + key;
   }
   REQUIRE(c.send(line + "\r\nget k1\r\n").empty());
-  REQUIRE(c.look(in(patience)) == late_line + hit("k1", std::string(200, 'v')) + "END\r\n");
+  REQUIRE(c.look(after(ack_patience)) == late_line + hit("k1", std::string(200, 'v')) + "END\r\n");
   // And with a peer that answers it is whole.
-  REQUIRE(c.send(line + "\r\nmn\r\n", std::string::npos, in(patience)).empty());
+  REQUIRE(c.send(line + "\r\nmn\r\n", std::string::npos, after(ack_patience)).empty());
   std::string got;
   for (int i = 0; i < 20; ++i) {
     c.confirm();
-    got += c.look(in(patience));
+    got += c.look(after(ack_patience));
   }
   REQUIRE(got.ends_with("END\r\nMN\r\n"));
   REQUIRE(got.size() == 40 * (hit("k1", std::string(200, 'v')).size()) + 30 + 9);
@@ -251,7 +247,7 @@ TEST_CASE("the end of a connection waits for its replies") {
 }
 
 TEST_CASE("the gate wakes each subscriber once, and only one that waits") {
-  ack_gate gate(2, ack_mode::sync, patience);
+  ack_gate gate(2, ack_mode::sync, ack_patience);
   waker one, other;
   const std::size_t first = gate.subscribe(one);
   gate.subscribe(other);

@@ -17,7 +17,7 @@ namespace {
 
 const std::string refused = "CLIENT_ERROR unauthenticated\r\n";
 
-struct row {
+struct login_row {
   std::string sent;
   std::string expected;
   bool closes = false;
@@ -29,7 +29,7 @@ service::connection_limits with_login() {
   return limits;
 }
 
-void run(const row& r, std::size_t piece) {
+void log_in(const login_row& r, std::size_t piece) {
   client c(small_store(), with_login());
   c.host.users = credentials::parse("foo:bar\nbaaaz:quux").users;
   const std::string replies = c.send(r.sent, piece);
@@ -38,18 +38,18 @@ void run(const row& r, std::size_t piece) {
   REQUIRE(c.connection.wants_close() == r.closes);
 }
 
-void run_at_every_size(const std::vector<row>& rows) {
-  for (const row& r : rows) {
+void log_in_at_every_size(const std::vector<login_row>& rows) {
+  for (const login_row& r : rows) {
     const std::size_t step = r.sent.size() > 600 ? 997 : 1;
-    for (std::size_t piece = 1; piece <= r.sent.size(); piece += step) run(r, piece);
-    run(r, r.sent.size());
+    for (std::size_t piece = 1; piece <= r.sent.size(); piece += step) log_in(r, piece);
+    log_in(r, r.sent.size());
   }
 }
 
 }  // namespace
 
 TEST_CASE("before a login every command is refused, and short ones close") {
-  run_at_every_size({
+  log_in_at_every_size({
       {"get xyz\r\n", refused},
       {"version\r\n", refused},
       {"get x\r\nmn\r\n", refused, true},
@@ -67,7 +67,7 @@ TEST_CASE("before a login every command is refused, and short ones close") {
 }
 
 TEST_CASE("a set with a user and his password opens the connection") {
-  run_at_every_size({
+  log_in_at_every_size({
       {"set x 0 0 7\r\nfoo bar\r\nset y 0 0 2\r\nhi\r\nget y\r\n",
        "STORED\r\nSTORED\r\n" + hit("y", "hi") + "END\r\n"},
       {"set x 0 0 10\r\nbaaaz quux\r\nget x\r\n", "STORED\r\nEND\r\n"},
@@ -81,7 +81,7 @@ TEST_CASE("a set with a user and his password opens the connection") {
 TEST_CASE("a wrong token is refused, and another may be tried") {
   const std::string failure = "CLIENT_ERROR authentication failure\r\n";
   const std::string bad_token = "CLIENT_ERROR bad authentication token format\r\n";
-  run_at_every_size({
+  log_in_at_every_size({
       {"set x 0 0 7\r\nfoo bad\r\n", failure},
       {"set x 0 0 8\r\nfoo bar \r\n", failure},
       {"set x 0 0 8\r\nfoo  bar\r\n", failure},

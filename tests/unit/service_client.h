@@ -20,8 +20,11 @@ namespace tandem::test {
 
 constexpr std::uint32_t noon_seconds = 1'800'000'000;
 constexpr instant noon{wall_time(std::chrono::seconds(noon_seconds)), {}};
+constexpr instant after(std::chrono::milliseconds time) {
+  return {noon.wall + time, noon.steady + time};
+}
 constexpr instant after(std::uint32_t seconds) {
-  return {noon.wall + std::chrono::seconds(seconds), noon.steady + std::chrono::seconds(seconds)};
+  return after(std::chrono::seconds(seconds));
 }
 
 // The process around the connection.

@@ -10,9 +10,7 @@ std::string x(std::size_t count, char c) {
   return std::string(count, c);
 }
 
-const std::string bad_format = "CLIENT_ERROR bad command line format\r\n";
 const std::string k250 = x(250, 'k');
-const std::string k251 = x(251, 'k');
 
 }  // namespace
 

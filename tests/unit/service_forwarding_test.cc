@@ -21,10 +21,6 @@ namespace {
 
 const std::string no_answer = "SERVER_ERROR no answer from the master\r\n";
 
-instant in(milliseconds time) {
-  return {noon.wall + time, noon.steady + time};
-}
-
 // A slave's client, and the master.
 struct slave_client : client {
   explicit slave_client(std::vector<std::string> prefixes = {},
@@ -121,9 +117,9 @@ TEST_CASE("what was not executed there is looked at again: here, if this node is
   // But not for ever.
   c.route(write_place::peer);
   REQUIRE(c.send("incr n 1\r\n").empty());
-  REQUIRE(c.answer(forward_outcome::elsewhere, "", in(milliseconds(999))).empty());
+  REQUIRE(c.answer(forward_outcome::elsewhere, "", after(milliseconds(999))).empty());
   REQUIRE(c.connection.forwards());
-  REQUIRE(c.answer(forward_outcome::elsewhere, "", in(milliseconds(1000))) == no_answer);
+  REQUIRE(c.answer(forward_outcome::elsewhere, "", after(milliseconds(1000))) == no_answer);
   REQUIRE(c.send("get n\r\n") == hit("n", "2") + "END\r\n");
 }
 
@@ -236,7 +232,7 @@ TEST_CASE("requests and answers of any size go in pieces; each is answered once"
   for (const std::size_t size : {0UL, 1UL, 65536UL, 65537UL, 1UL << 20}) {
     forward_pair p;
     const std::string request(size, 'r'), reply(size + 7, 'a');
-    REQUIRE(p.requests.add(5, request, in(milliseconds(10)).steady));
+    REQUIRE(p.requests.add(5, request, after(milliseconds(10)).steady));
     p.requests.send(p.asking);
     p.requests.send(p.asking);  // nothing is sent twice
     p.carry(p.asking, [&](const replication::frame& f) { return p.answers.take(f.payload); });
@@ -260,17 +256,17 @@ TEST_CASE("requests and answers of any size go in pieces; each is answered once"
 
 TEST_CASE("a request ends in time, with its link, or unsent with the role") {
   forward_pair p;
-  REQUIRE(p.requests.add(1, "a", in(milliseconds(10)).steady));
+  REQUIRE(p.requests.add(1, "a", after(milliseconds(10)).steady));
   p.requests.send(p.asking);
-  REQUIRE(p.requests.add(2, "b", in(milliseconds(20)).steady));
-  REQUIRE(p.requests.add(3, "c", in(milliseconds(30)).steady));
-  REQUIRE(p.requests.deadline() == in(milliseconds(10)).steady);
+  REQUIRE(p.requests.add(2, "b", after(milliseconds(20)).steady));
+  REQUIRE(p.requests.add(3, "c", after(milliseconds(30)).steady));
+  REQUIRE(p.requests.deadline() == after(milliseconds(10)).steady);
   p.requests.lost(p.done);
   REQUIRE(p.done.size() == 1);
   REQUIRE(p.done[0].id == 1);
   REQUIRE(p.done[0].outcome == forward_outcome::failed);
   p.done.clear();
-  p.requests.expire(in(milliseconds(20)).steady, p.done);
+  p.requests.expire(after(milliseconds(20)).steady, p.done);
   REQUIRE(p.done.size() == 1);
   REQUIRE(p.done[0].outcome == forward_outcome::failed);
   p.done.clear();
@@ -280,8 +276,8 @@ TEST_CASE("a request ends in time, with its link, or unsent with the role") {
   REQUIRE(p.done[0].outcome == forward_outcome::elsewhere);
   // Bounded.
   for (std::uint64_t id = 10; id < 10 + replication::forwards_max; ++id)
-    REQUIRE(p.requests.add(id, "x", in(milliseconds(30)).steady));
-  REQUIRE_FALSE(p.requests.add(9999, "x", in(milliseconds(30)).steady));
+    REQUIRE(p.requests.add(id, "x", after(milliseconds(30)).steady));
+  REQUIRE_FALSE(p.requests.add(9999, "x", after(milliseconds(30)).steady));
   // A declined one is given back, and a malformed frame ends the session.
   p.requests.send(p.asking);
   replication::forward_answers::decline(p.executing, 11);

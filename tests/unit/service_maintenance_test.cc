@@ -24,7 +24,7 @@ void require_all(client& c, const std::vector<exchange>& all) {
   }
 }
 
-const std::string bad_format = "CLIENT_ERROR bad command line format";
+const std::string bad_line = "CLIENT_ERROR bad command line format";
 
 }  // namespace
 
@@ -35,11 +35,11 @@ TEST_CASE("lru_crawler answers as memcached's does") {
                      {"lru_crawler foo", "ERROR"},
                      {"lru_crawler enable", "ERROR failed to start lru crawler thread"},
                      {"lru_crawler sleep 50", "OK"},
-                     {"lru_crawler sleep x", bad_format},
+                     {"lru_crawler sleep x", bad_line},
                      {"lru_crawler sleep 1000000", "OK"},
                      {"lru_crawler sleep 1000001", "CLIENT_ERROR sleep must be one second or less"},
                      {"lru_crawler tocrawl 9", "OK"},
-                     {"lru_crawler tocrawl -1", bad_format},
+                     {"lru_crawler tocrawl -1", bad_line},
                      {"lru_crawler crawl 1", "OK"},
                      {"lru_crawler crawl all", "OK"},
                      {"lru_crawler crawl 1,2,63", "OK"},
@@ -79,10 +79,10 @@ TEST_CASE("slabs and lru answer as memcached's without slab moves and maintainer
                   {"slabs automove 0", "OK"},
                   {"slabs automove 2", "OK"},
                   {"slabs automove 3", "ERROR"},
-                  {"slabs automove x", bad_format},
+                  {"slabs automove x", bad_line},
                   {"slabs automove window 10", "OK"},
                   {"slabs automove window 2", "CLIENT_ERROR automove window too low or too high"},
-                  {"slabs automove window", bad_format},
+                  {"slabs automove window", bad_line},
                   {"slabs automove ratio 0.5", "OK"},
                   {"slabs automove ratio", "ERROR"},
                   {"slabs automove freeratio 0.005", "OK"},

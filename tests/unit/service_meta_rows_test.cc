@@ -6,13 +6,11 @@ using namespace std::literals;
 
 namespace {
 
-const std::string bad_format = "CLIENT_ERROR bad command line format\r\n";
 const std::string bad_token = "CLIENT_ERROR bad token in command line format\r\n";
-const std::string k251(251, 'k');
 const std::string large(20'000, 'v');
 
 // An item with everything.
-const std::string item = "ms k 5 F77 T100 E1234\r\nhello\r\n";
+const std::string with_all = "ms k 5 F77 T100 E1234\r\nhello\r\n";
 const std::string lone = "ms k 1\r\n5\r\n";
 
 std::string words(unsigned count) {
@@ -86,19 +84,19 @@ TEST_CASE("bad flags") {
 TEST_CASE("mg: what is returned, in the order it was asked for") {
   run_at_every_size({
       {"", "mg k v O1 k\r\nmg k v q\r\n", "EN O1 kk\r\n"},
-      {item, "mg k\r\n", "HD\r\n"},
-      {item, "mg k v\r\nmg k v q\r\n", "VA 5\r\nhello\r\nVA 5\r\nhello\r\n"},
-      {item, "mg k k Oq1 s v t f c\r\n", "VA 5 kk Oq1 s5 t100 f77 c1234\r\nhello\r\n"},
-      {item, "mg  k  c   f t  v\r\n", "VA 5 c1234 f77 t100\r\nhello\r\n"},
-      {item, "mg k P1 Lfoo q I x D5 J6 F7 MZ\r\n", "HD\r\n"},
+      {with_all, "mg k\r\n", "HD\r\n"},
+      {with_all, "mg k v\r\nmg k v q\r\n", "VA 5\r\nhello\r\nVA 5\r\nhello\r\n"},
+      {with_all, "mg k k Oq1 s v t f c\r\n", "VA 5 kk Oq1 s5 t100 f77 c1234\r\nhello\r\n"},
+      {with_all, "mg  k  c   f t  v\r\n", "VA 5 c1234 f77 t100\r\nhello\r\n"},
+      {with_all, "mg k P1 Lfoo q I x D5 J6 F7 MZ\r\n", "HD\r\n"},
       {lone, "mg k t f\r\n", "HD t-1 f0\r\n"},
-      {item, "mg k h l\r\nmg k h\r\n", "HD h0 l0\r\nHD h1\r\n"},
-      {item, "mg k u h\r\nmg k h u\r\nmg k h\r\nmg k h\r\n",
+      {with_all, "mg k h l\r\nmg k h\r\n", "HD h0 l0\r\nHD h1\r\n"},
+      {with_all, "mg k u h\r\nmg k h u\r\nmg k h\r\nmg k h\r\n",
        "HD h0\r\nHD h0\r\nHD h0\r\nHD h1\r\n"},
-      {item, "mg k C1234 v c\r\nmg k C1 v c\r\nmg k C0 v\r\n",
+      {with_all, "mg k C1234 v c\r\nmg k C1 v c\r\nmg k C0 v\r\n",
        "HD c1234\r\nVA 5 c1234\r\nhello\r\nVA 5\r\nhello\r\n"},
-      {item, "mg k T30 t\r\nmg k t T40\r\nmg k t\r\n", "HD t30\r\nHD t30\r\nHD t40\r\n"},
-      {item, "mg k T0 t c\r\nmg k T-1 q\r\nmg k\r\n", "HD t-1 c1234\r\nHD\r\nEN\r\n"},
+      {with_all, "mg k T30 t\r\nmg k t T40\r\nmg k t\r\n", "HD t30\r\nHD t30\r\nHD t40\r\n"},
+      {with_all, "mg k T0 t c\r\nmg k T-1 q\r\nmg k\r\n", "HD t-1 c1234\r\nHD\r\nEN\r\n"},
       {"ms k 20000 T9\r\n" + large + "\r\n", "mg k s t\r\nmg k t v\r\n",
        "HD s20000 t9\r\nVA 20000 t9\r\n" + large + "\r\n"},
   });
@@ -153,9 +151,9 @@ TEST_CASE("ms") {
        "HD kk O5 c5 s1\r\nHD s2 c6 O kk\r\n"},
       {"", "ms k 1 F123 T100\r\n1\r\nmg k f t\r\n", "HD\r\nHD f123 t100\r\n"},
       {"", "ms k 1 T-1\r\n1\r\nmg k\r\n", "HD\r\nEN\r\n"},
-      {item, "ms k 1 C1234 E9\r\n1\r\nms k 1 C1234 c k O9\r\n2\r\nms k 1 C9 MR c E8\r\n3\r\n",
+      {with_all, "ms k 1 C1234 E9\r\n1\r\nms k 1 C1234 c k O9\r\n2\r\nms k 1 C9 MR c E8\r\n3\r\n",
        "HD\r\nEX c0 kk O9\r\nHD c8\r\n"},
-      {item, "ms k 1 C0\r\n1\r\nms k 1 C0 I\r\n1\r\n", "EX\r\nEX\r\n"},
+      {with_all, "ms k 1 C0\r\n1\r\nms k 1 C0 I\r\n1\r\n", "EX\r\nEX\r\n"},
       {"", "ms k 1 ME\r\n1\r\nms k 1 ME C5\r\n2\r\nms k 1 MR\r\n3\r\nms l 1 MR\r\n4\r\nmg k v\r\n",
        "HD\r\nNS\r\nHD\r\nNS\r\nVA 1\r\n3\r\n"},
       {"", "ms k 1 MS\r\n1\r\nms k 1 MSet\r\n2\r\nmg k v\r\n", "HD\r\nHD\r\nVA 1\r\n2\r\n"},
@@ -164,17 +162,18 @@ TEST_CASE("ms") {
        "s\r\n0\r\n"
        "mg k v f t\r\n",
        "NS\r\nHD\r\nHD s4\r\nHD s5\r\nVA 5 f7 t30\r\n0abcd\r\n"},
-      {item,
+      {with_all,
        "ms k 1 MA C5\r\n1\r\nms k 1 MA C1234 E6 c\r\n1\r\nms k 1 MP C6\r\n0\r\nmg k v f t\r\n",
        "EX\r\nHD c6\r\nHD\r\nVA 7 f77 t100\r\n0hello1\r\n"},
-      {item, "ms k 1 I C9 T50 F3 E10\r\n2\r\nmg k v t f c\r\nms k 1 I C99 q\r\n3\r\n",
+      {with_all, "ms k 1 I C9 T50 F3 E10\r\n2\r\nmg k v t f c\r\nms k 1 I C99 q\r\n3\r\n",
        "HD\r\nVA 1 t100 f3 c10 X W\r\n2\r\nEX\r\n"},
-      {item + "md k I E20\r\nmg k\r\n", "ms k 1 I C5\r\n2\r\nmg k v\r\n",
+      {with_all + "md k I E20\r\nmg k\r\n", "ms k 1 I C5\r\n2\r\nmg k v\r\n",
        "HD\r\nVA 1 Z X\r\n2\r\n"},
-      {item + "md k I E20\r\nmg k\r\n", "ms k 1 C20\r\n2\r\nmg k v\r\n", "HD\r\nVA 1\r\n2\r\n"},
+      {with_all + "md k I E20\r\nmg k\r\n", "ms k 1 C20\r\n2\r\nmg k v\r\n", "HD\r\nVA 1\r\n2\r\n"},
       {"", "ms k 1 I\r\n1\r\nmg k v\r\n", "HD\r\nVA 1\r\n1\r\n"},
-      {item, "ms k 2 q\r\nabXYmn\r\nmg k s\r\n", "CLIENT_ERROR bad data chunk\r\nMN\r\nHD s5\r\n"},
-      {item,
+      {with_all, "ms k 2 q\r\nabXYmn\r\nmg k s\r\n",
+       "CLIENT_ERROR bad data chunk\r\nMN\r\nHD s5\r\n"},
+      {with_all,
        "ms k 20000 s q c\r\n" + large + "\r\nms k 20000 s MA E3 c\r\n" + large + "\r\nmg k s\r\n",
        "HD s40000 c3\r\nHD s40000\r\n"},
       {lone, "ms k 2000000 ME q\r\n" + std::string(2'000'000, 'x') + "\r\nmg k\r\n",
@@ -185,16 +184,17 @@ TEST_CASE("ms") {
 TEST_CASE("md") {
   run_at_every_size({
       {"", "md k\r\nmd k q k O3\r\n", "NF\r\nNF kk O3\r\n"},
-      {item, "md k O3 k\r\nmg k\r\n", "HD O3 kk\r\nEN\r\n"},
-      {item, "md k q\r\nmg k\r\n", "EN\r\n"},
-      {item, "md k C5 q k\r\nmd k C0\r\nmd k C1234\r\n", "EX kk\r\nEX\r\nHD\r\n"},
-      {item, "md k T30\r\nmg k\r\n", "HD\r\nEN\r\n"},
-      {item, "md k I T30 q\r\nmg k s v f t\r\nmg k\r\n",
+      {with_all, "md k O3 k\r\nmg k\r\n", "HD O3 kk\r\nEN\r\n"},
+      {with_all, "md k q\r\nmg k\r\n", "EN\r\n"},
+      {with_all, "md k C5 q k\r\nmd k C0\r\nmd k C1234\r\n", "EX kk\r\nEX\r\nHD\r\n"},
+      {with_all, "md k T30\r\nmg k\r\n", "HD\r\nEN\r\n"},
+      {with_all, "md k I T30 q\r\nmg k s v f t\r\nmg k\r\n",
        "VA 5 s5 f77 t30 X W\r\nhello\r\nHD Z X\r\n"},
-      {item, "md k I E777\r\nmg k c t v\r\n", "HD\r\nVA 5 c777 t100 X W\r\nhello\r\n"},
-      {item, "md k x\r\nmg k v f t c\r\n", "HD\r\nVA 0 f0 t-1 c1234\r\n\r\n"},
-      {item, "md k x F3 T9 E8\r\nmg k v f t c\r\n", "HD\r\nVA 0 f3 t9 c8\r\n\r\n"},
-      {item, "md k I x T30\r\nmg k v t\r\nmg k C1234\r\n", "HD\r\nVA 0 t30 X W\r\n\r\nHD Z X\r\n"},
+      {with_all, "md k I E777\r\nmg k c t v\r\n", "HD\r\nVA 5 c777 t100 X W\r\nhello\r\n"},
+      {with_all, "md k x\r\nmg k v f t c\r\n", "HD\r\nVA 0 f0 t-1 c1234\r\n\r\n"},
+      {with_all, "md k x F3 T9 E8\r\nmg k v f t c\r\n", "HD\r\nVA 0 f3 t9 c8\r\n\r\n"},
+      {with_all, "md k I x T30\r\nmg k v t\r\nmg k C1234\r\n",
+       "HD\r\nVA 0 t30 X W\r\n\r\nHD Z X\r\n"},
       {"ms k 20000\r\n" + large + "\r\n", "md k I E4\r\nmg k s c\r\nmg k v\r\n",
        "HD\r\nHD s20000 c4 X W\r\nVA 20000 Z X\r\n" + large + "\r\n"},
   });
@@ -213,7 +213,7 @@ TEST_CASE("ma") {
        "VA 2\r\n15\r\nVA 2\r\n12\r\nVA 2\r\n11\r\nVA 2\r\n12\r\nVA 2\r\n13\r\nVA 1\r\n0\r\n"},
       {"ms k 20\r\n18446744073709551615\r\n", "ma k v\r\nmg k v\r\n",
        "VA 1\r\n0\r\nVA 20\r\n0                   \r\n"},
-      {item, "ma k q\r\nma k C5\r\n", not_a_number + "EX\r\n"},
+      {with_all, "ma k q\r\nma k C5\r\n", not_a_number + "EX\r\n"},
       {"ms k 0\r\n\r\n", "ma k C5\r\n", not_a_number},
       {"ms k 20000\r\n" + large + "\r\n", "ma k C5\r\n", not_a_number},
       {"", "ma k N30 J13 v t\r\nma k N60 J13 v t\r\nma k T300 t v\r\nma k t T30\r\nmg k t\r\n",
@@ -229,7 +229,7 @@ TEST_CASE("ma") {
 TEST_CASE("me") {
   run_at_every_size({
       {"", "me k\r\nme k b\r\n", "EN\r\n" + bad_format},
-      {item, "me k\r\n", "ME k exp=100 la=0 cas=1234 fetch=no cls=1 size=69\r\n"},
+      {with_all, "me k\r\n", "ME k exp=100 la=0 cas=1234 fetch=no cls=1 size=69\r\n"},
       {"ms S0VZ 1 b E1\r\n1\r\nmg KEY\r\n", "me S0VZ b\r\nme KEY\r\nme S0VZ\r\n",
        "ME S0VZ exp=-1 la=0 cas=1 fetch=yes cls=1 size=63\r\n"
        "ME S0VZ exp=-1 la=0 cas=1 fetch=yes cls=1 size=63\r\nEN\r\n"},

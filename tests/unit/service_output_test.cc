@@ -11,7 +11,7 @@ using namespace tandem::service;
 
 namespace {
 
-engine::large_ref large(std::size_t size, char fill) {
+engine::large_ref a_large(std::size_t size, char fill) {
   auto value =
       engine::large_value::make(size, engine::page_pool_ref(new engine::page_pool(1 << 20)));
   value->grant(size);
@@ -46,8 +46,8 @@ TEST_CASE("text and pinned values leave in the order they came in, in any steps"
   for (const std::size_t step : {1, 2, 3, 7, 100, 100000}) {
     for (const std::size_t pieces : {1, 2, 3, 16}) {
       output_queue out;
-      const auto a = large(5, 'a');
-      const auto b = large(300, 'b');
+      const auto a = a_large(5, 'a');
+      const auto b = a_large(300, 'b');
       out.pin(*a);
       out.append("one");
       out.append("");
@@ -67,7 +67,7 @@ TEST_CASE("what is added while older bytes are unsent comes behind them") {
   prng random(7);
   output_queue out;
   std::string expected, got;
-  const auto value = large(40, 'v');
+  const auto value = a_large(40, 'v');
   std::vector<std::string_view> pieces(3);
   for (int i = 0; i < 20000; ++i) {
     if (random.chance(400)) {
@@ -112,7 +112,7 @@ TEST_CASE("changes put other text in the place of what is not sent yet, pinned v
       out.append(text);
       model += text;
       if (random.below(2) == 0) {
-        out.pin(*large(1 + random.below(20), c));
+        out.pin(*a_large(1 + random.below(20), c));
         model.append(out.end() - model.size(), c);
       }
       parts.emplace_back(begin, model.size());

@@ -4,19 +4,18 @@
 
 #include "common/service/relay.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/no_waker.h"
 #include "tests/unit/service_client.h"
 
 using namespace tandem;
 using namespace tandem::service;
+using test::no_waker;
 using test::set;
 
 namespace {
 
 constexpr std::size_t most = relay::bytes_max;
 
-struct no_waker final : backend::lane_waker {
-  void wanted() override {}
-};
 struct no_sink final : backend::reply_sink {
   bool answered(const backend::expected&, std::string_view) override { return true; }
   void settled() override {}

@@ -10,6 +10,9 @@
 
 namespace tandem::test {
 
+inline const std::string bad_format = "CLIENT_ERROR bad command line format\r\n";
+inline const std::string k251(251, 'k');  // a byte longer than a key may be
+
 struct row {
   std::string setup;  // sent first, its replies thrown away
   std::string sent;

@@ -12,19 +12,17 @@
 
 #include "common/service/sidecar.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/no_waker.h"
 
 using namespace tandem;
 using namespace tandem::service;
 using replication::record;
 using replication::record_kind;
+using test::no_waker;
 
 namespace {
 
-const instant now{wall_time{std::chrono::seconds(1795697555)}, {}};
-
-struct no_waker final : backend::lane_waker {
-  void wanted() override {}
-};
+const instant flush_day{wall_time{std::chrono::seconds(1795697555)}, {}};
 
 // A sidecar with two lanes, whose backend is the test.
 class fixture {
@@ -34,7 +32,7 @@ class fixture {
       each.set_waker(waker_);
       each.open(false);
     }
-    index_.set_node_id(1, now);
+    index_.set_node_id(1, flush_day);
   }
   fixture(const fixture&) = delete;
   fixture& operator=(const fixture&) = delete;
@@ -61,13 +59,13 @@ class fixture {
     std::copy(text.begin(), text.end(), lane_[lane].prepare().begin());
     const auto hear = [&](backend::expected& e, std::string_view key, std::string_view answer) {
       if (e.what != protocol::verb::unknown) {
-        (void)sidecar_.record(e, key, answer, now);
+        (void)sidecar_.record(e, key, answer, flush_day);
         --clients_wait_;
       }
       if (e.who != nullptr) e.who->answered(e, answer);
     };
     const bool good = lane_[lane].received(text.size(), hear);
-    sidecar_.retry(static_cast<std::uint16_t>(lane), now);
+    sidecar_.retry(static_cast<std::uint16_t>(lane), flush_day);
     return good;
   }
   void reply(std::size_t lane, std::string_view text) { REQUIRE(give(lane, text)); }
@@ -75,7 +73,7 @@ class fixture {
     lane_[lane].close([&](backend::expected& e, std::string_view) {
       if (e.who != nullptr) e.who->answered(e, {});
     });
-    sidecar_.retry(static_cast<std::uint16_t>(lane), now);
+    sidecar_.retry(static_cast<std::uint16_t>(lane), flush_day);
   }
   // A client's, by the first lane.
   void client_flushes() {
@@ -128,7 +126,7 @@ class fixture {
   bool idle() { return clients_wait_ == 0 && sidecar_.settle_doubts(); }
   bool shows(const std::string& key) {
     const hashed_key k(key);
-    return index_.lock(k, now).find(k).has_value();
+    return index_.lock(k, flush_day).find(k).has_value();
   }
   void open(std::size_t lane) { lane_[lane].open(false); }
   void apply(const std::string& key, int second) {
@@ -137,17 +135,17 @@ class fixture {
     r.key = key;
     r.value = "x";
     r.meta.stored = at(second);
-    (void)sidecar_.apply(r, now);
+    (void)sidecar_.apply(r, flush_day);
   }
   void flush(int second) {
     replication::flush_state state;
     state.watermark = at(second);
-    sidecar_.apply_flush(state, now);
+    sidecar_.apply_flush(state, flush_day);
   }
 
  private:
   static version at(int second) {
-    return {version::ticks_at(now.wall) + static_cast<std::uint64_t>(second) * 1'000'000, 2};
+    return {version::ticks_at(flush_day.wall) + static_cast<std::uint64_t>(second) * 1'000'000, 2};
   }
   backend::lanes& lanes_of() {
     for (backend::lane& each : lane_) lanes_.add(each);

@@ -5,16 +5,14 @@
 
 #include "common/service/sidecar.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/no_waker.h"
 #include "tests/unit/node_pair.h"
 
 using namespace tandem;
 using namespace tandem::testing;
+using test::no_waker;
 
 namespace {
-
-struct no_waker final : backend::lane_waker {
-  void wanted() override {}
-};
 
 // The second node's memcached is the test.
 struct mixed_pair : pair_of_nodes {

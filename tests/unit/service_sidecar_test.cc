@@ -8,19 +8,17 @@
 #include "common/protocol/parser.h"
 #include "common/service/sidecar.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/no_waker.h"
 
 using namespace tandem;
 using namespace tandem::service;
 using replication::record;
 using replication::record_kind;
+using test::no_waker;
 
 namespace {
 
-const instant now{wall_time{std::chrono::seconds(1795697555)}, {}};
-
-struct no_waker final : backend::lane_waker {
-  void wanted() override {}
-};
+const instant today{wall_time{std::chrono::seconds(1795697555)}, {}};
 
 struct told {
   record_kind kind;
@@ -30,21 +28,21 @@ struct told {
 };
 
 // A sidecar whose backend is the test.
-class fixture {
+class one_sidecar {
  public:
-  fixture()
+  one_sidecar()
       : lane_(0),
         index_({.memory_bytes = 32 << 20}),
         sidecar_(index_, lanes_of(), [this] { ++wakes; }) {
     lane_.set_waker(waker_);
     lane_.open(true);
-    index_.set_node_id(1, now);
+    index_.set_node_id(1, today);
     from_ = sidecar_.start_journal(0);
   }
-  fixture(const fixture&) = delete;
-  fixture& operator=(const fixture&) = delete;
+  one_sidecar(const one_sidecar&) = delete;
+  one_sidecar& operator=(const one_sidecar&) = delete;
   // What still waits is answered, as by a connection that closes.
-  ~fixture() { lose(); }
+  ~one_sidecar() { lose(); }
 
   // What was sent to the backend since the last call.
   std::string sent() {
@@ -67,10 +65,10 @@ class fixture {
     std::copy(text.begin(), text.end(), room.begin());
     REQUIRE(lane_.received(
         text.size(), [&](backend::expected& e, std::string_view key, std::string_view answer) {
-          if (e.reply.what != backend::change::none) (void)sidecar_.record(e, key, answer, now);
+          if (e.reply.what != backend::change::none) (void)sidecar_.record(e, key, answer, today);
           if (e.who != nullptr) e.who->answered(e, answer);
         }));
-    sidecar_.retry(0, now);
+    sidecar_.retry(0, today);
   }
   void change(const std::string& line, std::string_view answer, const std::string& block = {}) {
     command(line, block);
@@ -93,10 +91,10 @@ class fixture {
     read();
     return exptime;
   }
-  // What the journal gives now.
+  // What the journal gives today.
   std::vector<told> journal() {
     std::vector<told> all;
-    from_ = sidecar_.read_journal(0, from_, now, [&](const record& r) {
+    from_ = sidecar_.read_journal(0, from_, today, [&](const record& r) {
       all.push_back({r.kind, std::string(r.key), std::string(r.value), r.meta.cas_unique()});
       return true;
     });
@@ -110,7 +108,7 @@ class fixture {
     r.key = key;
     r.value = value;
     r.meta.stored = version(word);
-    (void)sidecar_.apply(r, now);
+    (void)sidecar_.apply(r, today);
   }
 
   // The connection is lost, or hangs; returns how many requests waited.
@@ -150,13 +148,13 @@ class fixture {
 };
 
 std::uint64_t later() {
-  return version(version::ticks_at(now.wall) + 60'000'000, 2).word();
+  return version(version::ticks_at(today.wall) + 60'000'000, 2).word();
 }
 
 }  // namespace
 
 TEST_CASE("a change is told to the peer once the backend has given its value") {
-  fixture f;
+  one_sidecar f;
   f.change("set k 5 0 2\r\n", "STORED\r\n", "hi\r\n");
   REQUIRE(f.journal().empty());
   REQUIRE(f.sent() == "mg k v f t c u\r\n");
@@ -172,7 +170,7 @@ TEST_CASE("a change is told to the peer once the backend has given its value") {
 }
 
 TEST_CASE("what changed nothing is not told, and what may have changed something is") {
-  fixture f;
+  one_sidecar f;
   f.change("add k 0 0 1\r\n", "NOT_STORED\r\n", "x\r\n");
   REQUIRE(f.journal().empty());
   REQUIRE(f.sent().empty());
@@ -185,7 +183,7 @@ TEST_CASE("what changed nothing is not told, and what may have changed something
 }
 
 TEST_CASE("a value that was fetched before its key was deleted does not go out behind the delete") {
-  fixture f;
+  one_sidecar f;
   f.change("set k 0 0 1\r\n", "STORED\r\n", "x\r\n");
   (void)f.journal();
   (void)f.sent();
@@ -195,7 +193,7 @@ TEST_CASE("a value that was fetched before its key was deleted does not go out b
 }
 
 TEST_CASE("what the peer sends is written to the backend, and an older state is not") {
-  fixture f;
+  one_sidecar f;
   f.apply("k", "hi", later());
   REQUIRE(f.sent() == "ms k 2 T0 F0 E" + std::to_string(later()) + " q\r\nhi\r\nmn\r\n");
   f.reply("MN\r\n");
@@ -211,10 +209,10 @@ TEST_CASE("what the peer sends is written to the backend, and an older state is 
 }
 
 TEST_CASE("the peer's state waits for a client's change of the key, and loses to a later one") {
-  fixture f;
+  one_sidecar f;
   f.command("set k 0 0 1\r\n", "x\r\n");
   (void)f.sent();
-  f.apply("k", "older", version(version::ticks_at(now.wall) - 60'000'000, 2).word());
+  f.apply("k", "older", version(version::ticks_at(today.wall) - 60'000'000, 2).word());
   REQUIRE(f.sent().empty());
   f.reply("STORED\r\n");
   REQUIRE(f.sent().empty());
@@ -228,7 +226,7 @@ TEST_CASE("the peer's state waits for a client's change of the key, and loses to
 }
 
 TEST_CASE("what the backend did not say it has written is removed there when it is back") {
-  fixture f;
+  one_sidecar f;
   REQUIRE(f.sidecar_.settle_doubts());
   f.apply("known", "x", later());
   (void)f.sent();
@@ -238,7 +236,7 @@ TEST_CASE("what the backend did not say it has written is removed there when it 
   f.apply("not", "x", later());
   REQUIRE(f.lose() == 2);
   f.apply("refused", "", later(), record_kind::tombstone);
-  f.sidecar_.forget(now);
+  f.sidecar_.forget(today);
   f.open();
   REQUIRE_FALSE(f.sidecar_.settle_doubts());
   const std::string removed = "md sent q\r\nmd not q\r\nmd refused q\r\nmn\r\n";
@@ -255,7 +253,7 @@ TEST_CASE("what the backend did not say it has written is removed there when it 
 }
 
 TEST_CASE("what the peer sent is kept when the backend has answered, on whichever way it went") {
-  fixture f;
+  one_sidecar f;
   const auto all = f.sidecar_.kept();
   const auto first = f.sidecar_.applied();
   REQUIRE(first < all);
@@ -285,7 +283,7 @@ TEST_CASE("what the peer sent is kept when the backend has answered, on whicheve
 }
 
 TEST_CASE("too many doubts, or one about a flush, take all away") {
-  fixture f;
+  one_sidecar f;
   f.lose();
   for (int i = 0; i < 70000; ++i) f.apply("k" + std::to_string(i), "x", later());
   f.open();
@@ -301,7 +299,7 @@ TEST_CASE("too many doubts, or one about a flush, take all away") {
 
 TEST_CASE(
     "a lane that hangs receives what is owed to it, for nobody, and drops what was not sent") {
-  fixture f;
+  one_sidecar f;
   f.command("set a 0 0 1\r\n", "x\r\n");
   (void)f.sent();
   f.command("set b 0 0 1\r\n", "x\r\n");
@@ -318,14 +316,14 @@ TEST_CASE(
 }
 
 TEST_CASE("what a backend held already is older than everything") {
-  fixture f;
-  f.sidecar_.adopt({.key = "old", .cas = 17}, now);
-  f.sidecar_.adopt({.key = "gone", .exptime = 1795697000, .cas = 18}, now);
+  one_sidecar f;
+  f.sidecar_.adopt({.key = "old", .cas = 17}, today);
+  f.sidecar_.adopt({.key = "gone", .exptime = 1795697000, .cas = 18}, today);
   REQUIRE(f.index_.items() == 1);
   engine::cursor at;
   std::vector<told> all;
   const auto scan = [&] {
-    f.sidecar_.scan(0, at, 1000, {}, now, [&](const record& r) {
+    f.sidecar_.scan(0, at, 1000, {}, today, [&](const record& r) {
       all.push_back({r.kind, std::string(r.key), std::string(r.value), r.meta.cas_unique()});
       return true;
     });
@@ -338,14 +336,14 @@ TEST_CASE("what a backend held already is older than everything") {
   REQUIRE(all == std::vector<told>{{record_kind::value, "old", "v", 17}});
   f.apply("old", "new", version(std::uint64_t{1} << 20).word());
   REQUIRE(f.sent().starts_with("ms old 3 "));
-  f.sidecar_.forget(now);
+  f.sidecar_.forget(today);
   REQUIRE(f.index_.items() == 0);
 }
 
 TEST_CASE("what expires waits for the clock, and goes to the backend by that") {
   using std::chrono::milliseconds;
-  fixture f;
-  const std::uint32_t second = unix_seconds(now.wall);
+  one_sidecar f;
+  const std::uint32_t second = unix_seconds(today.wall);
   f.clock().settle(false);
   f.apply("never", "x", later());
   REQUIRE(f.sent().starts_with("ms never 1 T0 "));
@@ -356,11 +354,11 @@ TEST_CASE("what expires waits for the clock, and goes to the backend by that") {
   REQUIRE(f.sent() == "md gone q\r\nmn\r\n");
   f.reply("MN\r\n");
   REQUIRE(f.sidecar_.kept() == one);
-  f.sidecar_.clock_settled(now);  // not yet
+  f.sidecar_.clock_settled(today);  // not yet
   REQUIRE(f.sent().empty());
   f.clock().set(milliseconds(1600));
   f.clock().settle(true);
-  f.sidecar_.clock_settled(now);
+  f.sidecar_.clock_settled(today);
   REQUIRE(f.sent().starts_with("ms later 1 T" + std::to_string(second + 98) + " "));
   REQUIRE(f.sidecar_.kept() == one);
   f.reply("MN\r\n");
@@ -370,7 +368,7 @@ TEST_CASE("what expires waits for the clock, and goes to the backend by that") {
   f.clock().settle(false);
   f.apply("lost", "x", later(), record_kind::value, second + 100);
   f.lose();
-  f.sidecar_.forget(now);
+  f.sidecar_.forget(today);
   f.open();
   REQUIRE_FALSE(f.sidecar_.settle_doubts());
   REQUIRE(f.sent() == "md lost q\r\nmn\r\n");
@@ -378,9 +376,9 @@ TEST_CASE("what expires waits for the clock, and goes to the backend by that") {
 
 TEST_CASE("an expiry is told as the backend counts, and near its ticks as the index knows it") {
   using std::chrono::milliseconds;
-  fixture f;
-  const std::uint32_t second = unix_seconds(now.wall);
-  const auto after = [](int ms) { return instant{now.wall + milliseconds(ms), {}}; };
+  one_sidecar f;
+  const std::uint32_t second = unix_seconds(today.wall);
+  const auto after = [](int ms) { return instant{today.wall + milliseconds(ms), {}}; };
   f.clock().set(milliseconds(300));
   f.change("set k 0 0 1\r\n", "STORED\r\n", "x\r\n");
   REQUIRE(f.told_exptime("60", after(500)) == second + 60);
@@ -389,7 +387,7 @@ TEST_CASE("an expiry is told as the backend counts, and near its ticks as the in
   f.change("set k 0 0 1\r\n", "STORED\r\n", "x\r\n");
   REQUIRE(f.told_exptime("-1", after(150)) == 0);
   for (const std::uint32_t known : {second + 59, second + 60}) {
-    f.sidecar_.adopt({.key = "n" + std::to_string(known), .exptime = known, .cas = 7}, now);
+    f.sidecar_.adopt({.key = "n" + std::to_string(known), .exptime = known, .cas = 7}, today);
     engine::cursor at;
     std::uint32_t exptime = 0;
     const auto scan = [&] {

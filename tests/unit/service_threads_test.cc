@@ -21,7 +21,7 @@ using namespace tandem::service;
 namespace {
 
 constexpr unsigned writers = 3;
-constexpr int rounds = 6000;
+constexpr int changes = 6000;
 constexpr std::size_t large_min = 16 << 10;
 
 // A value that only the key and its own first characters determine.
@@ -94,7 +94,7 @@ bool write(shared_state& s, const std::string& key, const std::string& value) {
 std::map<std::string, std::string> run_writer(shared_state& s, unsigned id, bool may_lose) {
   prng random(77 + id);
   std::map<std::string, std::string> mine;
-  for (int n = 0; n < rounds; ++n) {
+  for (int n = 0; n < changes; ++n) {
     const bool own = random.below(2) == 0;
     std::string key("k");
     key += own ? std::to_string(id) : std::string("x");
