@@ -9,7 +9,7 @@
 namespace tandem::config {
 namespace {
 
-enum class unit {
+enum class measure_unit {
   none,       // as the key takes it
   on,         // no value: true
   off,        // no value: false
@@ -21,27 +21,27 @@ enum class unit {
 struct extended {
   std::string_view name;
   std::string_view key;
-  unit measure = unit::none;
-  std::string_view words = {};  // of unit::word: of 0, 1 and so on, separated by '|'
+  measure_unit measure = measure_unit::none;
+  std::string_view words = {};  // of measure_unit::word: of 0, 1 and so on, separated by '|'
 };
 
 constexpr std::array offered = {
-    extended{"maxconns_fast", "listen.reject_at_limit", unit::on},
-    extended{"no_maxconns_fast", "listen.reject_at_limit", unit::off},
-    extended{"idle_timeout", "listen.idle_timeout", unit::seconds},
-    extended{"write_timeout", "listen.write_timeout", unit::seconds},
+    extended{"maxconns_fast", "listen.reject_at_limit", measure_unit::on},
+    extended{"no_maxconns_fast", "listen.reject_at_limit", measure_unit::off},
+    extended{"idle_timeout", "listen.idle_timeout", measure_unit::seconds},
+    extended{"write_timeout", "listen.write_timeout", measure_unit::seconds},
     extended{"ssl_chain_cert", "tls.certificate_file"},
     extended{"ssl_key", "tls.key_file"},
     // SSL_FILETYPE_PEM and SSL_FILETYPE_ASN1.
-    extended{"ssl_keyformat", "tls.key_format", unit::word, "|pem|der"},
+    extended{"ssl_keyformat", "tls.key_format", measure_unit::word, "|pem|der"},
     // 3 differs from 2 in renegotiation only, which is off.
-    extended{"ssl_verify_mode", "tls.verify", unit::word, "none|request|require|require"},
+    extended{"ssl_verify_mode", "tls.verify", measure_unit::word, "none|request|require|require"},
     extended{"ssl_ca_cert", "tls.ca_file"},
     extended{"ssl_ciphers", "tls.ciphers"},
-    extended{"ssl_min_version", "tls.min_version", unit::word, "1.0|1.1|1.2|1.3"},
-    extended{"ssl_wbuf_size", "tls.write_buffer", unit::kibibytes},
-    extended{"ssl_session_cache", "tls.session_cache", unit::on},
-    extended{"ssl_kernel_tls", "tls.kernel_tls", unit::on},
+    extended{"ssl_min_version", "tls.min_version", measure_unit::word, "1.0|1.1|1.2|1.3"},
+    extended{"ssl_wbuf_size", "tls.write_buffer", measure_unit::kibibytes},
+    extended{"ssl_session_cache", "tls.session_cache", measure_unit::on},
+    extended{"ssl_kernel_tls", "tls.kernel_tls", measure_unit::on},
 };
 
 // Of memcached 1.6, about things that are not here or are done in another way.
@@ -70,10 +70,6 @@ constexpr std::array not_offered = {
     refused{"proxy_config", "it is no proxy"},
 };
 
-bool all_digits(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
-}
-
 // The word that stands at place `number`, or nothing.
 std::string_view word_at(std::string_view words, std::int64_t number) {
   for (; number > 0; --number) {
@@ -87,16 +83,16 @@ std::string_view word_at(std::string_view words, std::int64_t number) {
 void set_extended(const extended& which, std::string_view text, bool has_value, settings& into) {
   const std::string where = "-o " + std::string(which.name);
   const key& target = key_at(which.key);
-  const bool on_or_off = which.measure == unit::on || which.measure == unit::off;
+  const bool on_or_off = which.measure == measure_unit::on || which.measure == measure_unit::off;
   if (on_or_off) {
     if (has_value) return into.fail(where + ": takes no value");
-    return into.set(target, which.measure == unit::on, source::flag, where);
+    return into.set(target, which.measure == measure_unit::on, source::flag, where);
   }
   if (text.empty()) return into.fail(where + ": needs a value");
   std::string value(text);
-  if (which.measure == unit::seconds && all_digits(text)) value += "s";
-  if (which.measure == unit::kibibytes && all_digits(text)) value += "KiB";
-  if (which.measure == unit::word) {
+  if (which.measure == measure_unit::seconds && all_digits(text)) value += "s";
+  if (which.measure == measure_unit::kibibytes && all_digits(text)) value += "KiB";
+  if (which.measure == measure_unit::word) {
     const auto number = parse_integer(text);
     const std::string_view word = number && *number < 10 ? word_at(which.words, *number) : "";
     if (!word.empty()) value = word;

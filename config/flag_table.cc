@@ -12,11 +12,6 @@ namespace {
 
 using given_list = std::vector<std::string>;
 
-bool all_digits(std::string_view text) {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
 // getopt's custom: of a flag given twice the last counts.
 void set_key(const flag& f, const given_list& given, settings& into) {
   into.set_text(key_at(f.key), given.back(), source::flag, f.name());
@@ -124,7 +119,7 @@ void ignore(const flag& f, const given_list&, settings& into) {
 }
 
 // A protection that is asked for and not there must stop the start, not be overlooked.
-void refuse(const flag& f, const given_list&, settings& into) {
+void refuse_flag(const flag& f, const given_list&, settings& into) {
   into.fail(f.name() + ": is not offered (" + std::string(f.help) + ")");
 }
 
@@ -225,7 +220,8 @@ constexpr std::array table = {
     flag{"-e,--memory-file", "FILE", required, "", "the cache is refilled by the peer", "", ignore},
     flag{"-N,--napi-ids", "N", required, "", "threads are not bound to network queues", "", ignore},
 
-    flag{"-S,--enable-sasl", "", none, "", "it belongs to the binary protocol: use -Y", "", refuse},
+    flag{"-S,--enable-sasl", "", none, "", "it belongs to the binary protocol: use -Y", "",
+         refuse_flag},
 };
 
 }  // namespace
@@ -247,7 +243,7 @@ bool is_ignored(const flag& which) {
   return which.apply == ignore;
 }
 bool is_refused(const flag& which) {
-  return which.apply == refuse;
+  return which.apply == refuse_flag;
 }
 
 }  // namespace tandem::config

@@ -301,16 +301,17 @@ constexpr std::array node_keys = {
 };
 
 template <std::size_t N, std::size_t M>
-constexpr std::array<key, N + M> joined(const std::array<key, N>& first,
-                                        const std::array<key, M>& rest) {
+constexpr std::array<key, N + M> joined_keys(const std::array<key, N>& first,
+                                             const std::array<key, M>& rest) {
   std::array<key, N + M> all{};
   std::copy(rest.begin(), rest.end(), std::copy(first.begin(), first.end(), all.begin()));
   return all;
 }
 
-constexpr std::array keys = joined(
-    joined(joined(joined(client_keys, cache_keys), backend_keys), joined(node_keys, sync_keys)),
-    joined(link_security_keys, joined(admin_keys, joined(hook_keys, process_keys))));
+constexpr std::array key_table = joined_keys(
+    joined_keys(joined_keys(joined_keys(client_keys, cache_keys), backend_keys),
+                joined_keys(node_keys, sync_keys)),
+    joined_keys(link_security_keys, joined_keys(admin_keys, joined_keys(hook_keys, process_keys))));
 
 constexpr std::array section_table = {
     section{"listen", "Where clients connect, and how long they may stay silent."},
@@ -343,17 +344,17 @@ std::string key::variable() const {
 }
 
 std::span<const key> schema() {
-  return keys;
+  return key_table;
 }
 std::span<const section> sections() {
   return section_table;
 }
 
 const key* find_key(std::string_view section_name, std::string_view name) {
-  const auto found = std::find_if(keys.begin(), keys.end(), [&](const key& k) {
+  const auto found = std::find_if(key_table.begin(), key_table.end(), [&](const key& k) {
     return k.section == section_name && k.name == name;
   });
-  return found == keys.end() ? nullptr : &*found;
+  return found == key_table.end() ? nullptr : &*found;
 }
 
 const key& key_at(std::string_view path) {
@@ -365,7 +366,7 @@ const key& key_at(std::string_view path) {
 }
 
 std::size_t index_of(const key& which) {
-  return static_cast<std::size_t>(&which - keys.data());
+  return static_cast<std::size_t>(&which - key_table.data());
 }
 
 }  // namespace tandem::config

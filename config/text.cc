@@ -13,21 +13,21 @@ struct unit {
   std::int64_t factor;
 };
 
-constexpr std::int64_t kib = 1024;
+constexpr std::int64_t kilo = 1024;
 constexpr std::array size_units = {
     unit{"b", 1},
-    unit{"k", kib},
-    unit{"kb", kib},
-    unit{"kib", kib},
-    unit{"m", kib* kib},
-    unit{"mb", kib* kib},
-    unit{"mib", kib* kib},
-    unit{"g", kib* kib* kib},
-    unit{"gb", kib* kib* kib},
-    unit{"gib", kib* kib* kib},
-    unit{"t", kib* kib* kib* kib},
-    unit{"tb", kib* kib* kib* kib},
-    unit{"tib", kib* kib* kib* kib},
+    unit{"k", kilo},
+    unit{"kb", kilo},
+    unit{"kib", kilo},
+    unit{"m", kilo* kilo},
+    unit{"mb", kilo* kilo},
+    unit{"mib", kilo* kilo},
+    unit{"g", kilo* kilo* kilo},
+    unit{"gb", kilo* kilo* kilo},
+    unit{"gib", kilo* kilo* kilo},
+    unit{"t", kilo* kilo* kilo* kilo},
+    unit{"tb", kilo* kilo* kilo* kilo},
+    unit{"tib", kilo* kilo* kilo* kilo},
 };
 constexpr std::array duration_units = {
     unit{"ms", 1}, unit{"s", 1000}, unit{"m", 60'000}, unit{"min", 60'000}, unit{"h", 3'600'000},
@@ -172,6 +172,10 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
+bool all_digits(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_digit);
+}
+
 std::optional<std::int64_t> parse_integer(std::string_view text) {
   std::int64_t number = 0;
   if (text.empty() || !is_digit(text.front())) return std::nullopt;
@@ -190,8 +194,8 @@ quantity parse_duration(std::string_view text) {
 std::string format_size(std::int64_t bytes) {
   constexpr std::array names = {"B", "KiB", "MiB", "GiB", "TiB"};
   std::size_t step = 0;
-  while (bytes != 0 && bytes % kib == 0 && step + 1 < names.size()) {
-    bytes /= kib;
+  while (bytes != 0 && bytes % kilo == 0 && step + 1 < names.size()) {
+    bytes /= kilo;
     ++step;
   }
   return bytes == 0 ? "0" : std::to_string(bytes) + names[step];

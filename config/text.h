@@ -17,6 +17,9 @@ namespace tandem::config {
 // 2^63-1.
 std::optional<std::int64_t> parse_integer(std::string_view text);
 
+// Whether it consists of decimal digits, at least one.
+bool all_digits(std::string_view text);
+
 // A whole number with the unit that follows it, spaces between them allowed.
 enum class quantity_status { ok, malformed, needs_unit, unknown_unit, too_large };
 struct quantity {

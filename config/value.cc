@@ -308,18 +308,19 @@ std::string to_yaml(const key& which, const value& what) {
       return number_text(which, std::get<std::int64_t>(what));
     case kind::choice:
       // Quoted, because "1.2" alone is a number to other readers of YAML.
-      return quoted(words_of(which).at(static_cast<std::size_t>(std::get<std::int64_t>(what))));
+      return config::quoted(
+          words_of(which).at(static_cast<std::size_t>(std::get<std::int64_t>(what))));
     case kind::string:
-      return quoted(std::get<std::string>(what));
+      return config::quoted(std::get<std::string>(what));
     case kind::address:
-      return quoted(format_endpoint(std::get<endpoint>(what)));
+      return config::quoted(format_endpoint(std::get<endpoint>(what)));
     case kind::addresses:
     case kind::listeners:
     case kind::program:
     case kind::words: {
       std::string list;
       for (const std::string& entry : std::get<std::vector<std::string>>(what))
-        list += (list.empty() ? "" : ", ") + quoted(entry);
+        list += (list.empty() ? "" : ", ") + config::quoted(entry);
       return "[" + list + "]";
     }
   }

@@ -23,7 +23,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 // Between two looks at a process whose output is held open by somebody else.
-constexpr milliseconds look_interval{20};
+constexpr milliseconds poll_interval{20};
 constexpr int first_inherited = 3;
 constexpr unsigned reads_max = 16;  // between two looks
 
@@ -248,7 +248,7 @@ std::string hook_runner::watch(pid_t process, int output, const std::string& nam
   bool open = true;
   for (;;) {
     pollfd waits{output, POLLIN, 0};
-    ::poll(&waits, open ? 1 : 0, static_cast<int>(look_interval.count()));
+    ::poll(&waits, open ? 1 : 0, static_cast<int>(poll_interval.count()));
     if (open) open = log.read(output);
     int status = 0;
     if (::waitpid(process, &status, WNOHANG) == process) {

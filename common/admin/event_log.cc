@@ -7,7 +7,7 @@ namespace tandem::admin {
 
 namespace {
 
-using level = replication::effect::level;
+using severity_level = replication::effect::level;
 
 struct word {
   std::string_view part;  // of the text
@@ -48,10 +48,10 @@ std::string_view to_string(event_kind kind) noexcept {
   return names[static_cast<std::size_t>(kind)];
 }
 
-event_kind kind_of(level severity, std::string_view text) noexcept {
+event_kind kind_of(severity_level severity, std::string_view text) noexcept {
   for (const word& each : words)
     if (text.find(each.part) != std::string_view::npos) return each.kind;
-  return severity >= level::warning ? event_kind::error : event_kind::other;
+  return severity >= severity_level::warning ? event_kind::error : event_kind::other;
 }
 
 std::string_view reason_of(std::string_view text) noexcept {
@@ -63,12 +63,12 @@ std::string_view reason_of(std::string_view text) noexcept {
   return inside.starts_with("term ") || inside.starts_with("peer=") ? std::string_view() : inside;
 }
 
-void event_log::add(wall_time at, level severity, std::string_view text) {
+void event_log::add(wall_time at, severity_level severity, std::string_view text) {
   add(at, severity, kind_of(severity, text), text);
 }
 
-void event_log::add(wall_time at, level severity, event_kind kind, std::string_view text) {
-  if (severity == level::debug) return;
+void event_log::add(wall_time at, severity_level severity, event_kind kind, std::string_view text) {
+  if (severity == severity_level::debug) return;
   event fresh{.number = 0,
               .at = at,
               .severity = severity,

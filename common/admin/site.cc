@@ -25,7 +25,7 @@ struct path_command {
   std::array<std::string_view, 2> words = {};  // one may follow it: `?force`
   bool needs_word = false;
 };
-constexpr std::array commands = {
+constexpr std::array path_commands = {
     path_command{"/switchover", "switchover"},
     path_command{"/promote", "promote", {"force"}},
     path_command{"/demote", "demote"},
@@ -102,7 +102,7 @@ site_answer answer(const site_request& request, const site& of, std::string_view
   const std::string_view path = request.target.substr(0, mark);
   const std::string_view query =
       mark == std::string_view::npos ? std::string_view() : request.target.substr(mark + 1);
-  for (const path_command& each : commands)
+  for (const path_command& each : path_commands)
     if (each.path == path) return run(each, query, request, token);
   const bool reads = request.method == "GET" || request.method == "HEAD";
   if (path == "/" || path == "/metrics" || path == "/events" || path == "/status") {

@@ -12,7 +12,7 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::seconds;
 
-constexpr std::string_view row_begin = "STAT ", end = "END\r\n", crlf = "\r\n";
+constexpr std::string_view row_begin = "STAT ", rows_end = "END\r\n", crlf = "\r\n";
 // A reading this far from where a tick is expected shows if it is not there.
 constexpr microseconds check_margin{20'000};
 // Of a second.
@@ -27,7 +27,7 @@ std::uint32_t exptime_of(seconds at) noexcept {
 }  // namespace
 
 std::optional<process_reading> read_stats(std::string_view text) {
-  if (!text.starts_with(row_begin) || !text.ends_with(end)) return std::nullopt;
+  if (!text.starts_with(row_begin) || !text.ends_with(rows_end)) return std::nullopt;
   process_reading found;
   std::optional<std::uint64_t> second, uptime, pid, items;
   while (text.starts_with(row_begin)) {

@@ -21,8 +21,8 @@ constexpr unsigned directory_bits_max = 24;
 // The directory takes at most this share of the shard: keys chosen to collide could make it grow
 // without end.
 constexpr std::size_t directory_share = 64;
-constexpr std::size_t region_bytes_min = std::size_t{256} << 20;
-constexpr std::size_t region_bytes_max = std::size_t{16} << 30;
+constexpr std::size_t index_bytes_min = std::size_t{256} << 20;
+constexpr std::size_t index_bytes_max = std::size_t{16} << 30;
 // A pair of pages is merged when both together fill a page to this: well under what makes it split.
 constexpr unsigned merged_records_max = 400;
 // Fewer records than this to a page on average: worth merging.
@@ -64,7 +64,7 @@ void prefetch(const Line* line) noexcept {
 
 hash_index::hash_index(std::size_t memory_bytes, const segment_log& records)
     : records_(records),
-      pages_(std::clamp(limit_growth_max * memory_bytes, region_bytes_min, region_bytes_max),
+      pages_(std::clamp(limit_growth_max * memory_bytes, index_bytes_min, index_bytes_max),
              memory_bytes >= huge_pages_from),
       directory_region_(sizeof(std::uint32_t) << directory_bits_max, false),
       directory_(reinterpret_cast<std::atomic<std::uint32_t>*>(directory_region_.base())),

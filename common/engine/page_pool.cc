@@ -7,15 +7,14 @@ namespace tandem::engine {
 
 namespace {
 
-constexpr std::size_t region_bytes_min = std::size_t{256} << 20;
-constexpr std::size_t region_bytes_max = std::size_t{1} << 40;
+constexpr std::size_t pool_bytes_min = std::size_t{256} << 20;
+constexpr std::size_t pool_bytes_max = std::size_t{1} << 40;
 
 }  // namespace
 
 // Without huge pages: memory is counted, and given back, by the page.
 page_pool::page_pool(std::size_t memory_bytes)
-    : region_(std::clamp(limit_growth_max * memory_bytes, region_bytes_min, region_bytes_max),
-              false) {}
+    : region_(std::clamp(limit_growth_max * memory_bytes, pool_bytes_min, pool_bytes_max), false) {}
 
 page_pool::run page_pool::take(std::size_t pages_max) noexcept {
   const auto most = static_cast<std::uint32_t>(std::min<std::size_t>(pages_max, UINT32_MAX));

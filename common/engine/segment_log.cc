@@ -17,9 +17,9 @@ namespace tandem::engine {
 
 namespace {
 
-constexpr std::size_t region_bytes_min = std::size_t{256} << 20;
+constexpr std::size_t log_bytes_min = std::size_t{256} << 20;
 // What addresses of 32 bits reach.
-constexpr std::size_t region_bytes_max = std::size_t{16} << 30;
+constexpr std::size_t log_bytes_max = std::size_t{16} << 30;
 // A segment is about 1/256 of the shard: large enough that records of 4 KB leave little of it
 // unused at its end, small enough that a dozen half-filled ones are a small part of the shard.
 constexpr std::size_t segments_per_shard = 256;
@@ -37,7 +37,7 @@ unsigned segment_shift(std::size_t memory_bytes) {
 
 segment_log::segment_log(std::size_t memory_bytes)
     : shift_(segment_shift(memory_bytes)),
-      region_(std::clamp(limit_growth_max * memory_bytes, region_bytes_min, region_bytes_max),
+      region_(std::clamp(limit_growth_max * memory_bytes, log_bytes_min, log_bytes_max),
               memory_bytes >= huge_pages_from),
       step_(std::max<std::size_t>(region_.step_bytes() >> shift_, 1)) {
   const std::size_t slots = (memory_bytes >> shift_) + log_count;

@@ -7,11 +7,6 @@
 namespace tandem::protocol {
 namespace {
 
-void refuse(request& r, std::string_view error) noexcept {
-  r.todo = action::refuse;
-  r.error = error;
-}
-
 bool is_known_mode(verb what, char mode) noexcept {
   constexpr std::string_view of_set("EAPRS\0", 6), of_arithmetic("I+D-\0", 5);
   if (what == verb::meta_set) return of_set.find(mode) != std::string_view::npos;

@@ -12,11 +12,6 @@ namespace {
 constexpr std::size_t line_size_min = 4;
 constexpr std::string_view shortest_noop = "mn\n";
 
-void refuse(request& r, std::string_view error) noexcept {
-  r.todo = action::refuse;
-  r.error = error;
-}
-
 bool asks_for_silence(std::string_view arguments) noexcept {
   return last_token(arguments) == "noreply";
 }

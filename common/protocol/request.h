@@ -42,4 +42,9 @@ struct request {
   std::string_view error;  // the whole line with its CR LF (reply.h), when refused
 };
 
+inline void refuse(request& r, std::string_view error) noexcept {
+  r.todo = action::refuse;
+  r.error = error;
+}
+
 }  // namespace tandem::protocol

@@ -13,7 +13,7 @@ namespace reply = protocol::reply;
 
 namespace {
 
-constexpr std::size_t line_bytes_max = 2048;
+constexpr std::size_t login_bytes_max = 2048;
 // No line with a `set` is shorter, its line feed left out; memcached closes on one.
 constexpr std::size_t line_bytes_min = 6;
 constexpr std::uint32_t token_bytes_max = 16384;
@@ -22,7 +22,7 @@ constexpr std::string_view unauthenticated = "CLIENT_ERROR unauthenticated\r\n";
 constexpr std::string_view token_too_long = "CLIENT_ERROR auth token too long\r\n";
 constexpr std::string_view bad_end = "CLIENT_ERROR bad command line termination\r\n";
 constexpr std::string_view bad_token = "CLIENT_ERROR bad authentication token format\r\n";
-constexpr std::string_view refused = "CLIENT_ERROR authentication failure\r\n";
+constexpr std::string_view login_failed = "CLIENT_ERROR authentication failure\r\n";
 
 // The length of the data block that `line` announces, if it is a `set`.
 std::optional<std::uint32_t> announced(std::string_view line) {
@@ -38,9 +38,9 @@ std::optional<std::uint32_t> announced(std::string_view line) {
 connection::state::progress connection::state::step_authentication() {
   if (to_swallow == 0) {
     // Too long is too long whether or not its end has arrived.
-    const std::size_t end = in.view().substr(0, line_bytes_max + 1).find('\n');
+    const std::size_t end = in.view().substr(0, login_bytes_max + 1).find('\n');
     const bool whole = end != std::string_view::npos;
-    if (!whole && in.size() <= line_bytes_max) return progress::waiting;
+    if (!whole && in.size() <= login_bytes_max) return progress::waiting;
     if (!whole || end < line_bytes_min) {
       close();
       return progress::worked;
@@ -73,7 +73,7 @@ std::string_view connection::state::check_token(std::string_view block) {
   counts.auth_cmds.add();
   if (!host.authenticate(token.substr(0, space), token.substr(space + 1))) {
     counts.auth_errors.add();
-    return refused;
+    return login_failed;
   }
   at = stage::line;
   return reply::stored;

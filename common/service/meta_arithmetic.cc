@@ -14,7 +14,7 @@ using protocol::meta_line;
 
 namespace {
 
-struct outcome {
+struct number_outcome {
   std::string_view refusal = {};  // a whole line or a status; empty: `number` is stored
   bool is_status = false;
   std::optional<changed_number> number = {};
@@ -23,18 +23,18 @@ struct outcome {
   bool created = false;
 };
 
-outcome refused(std::string_view line) {
+number_outcome refused_with(std::string_view line) {
   return {.refusal = line};
 }
 
-outcome status(std::string_view code) {
+number_outcome status(std::string_view code) {
   return {.refusal = code, .is_status = true};
 }
 
 // Calls `visit` with every flag and the expiry as the flags before it left it; returns the last
 // one.
 template <class Visit>
-std::uint32_t visit_flags(const execution& with, const command& r, const outcome& before,
+std::uint32_t visit_flags(const execution& with, const command& r, const number_outcome& before,
                           Visit&& visit) {
   std::uint32_t exptime = before.exptime;
   protocol::token_cursor words(r.rest);
@@ -46,7 +46,7 @@ std::uint32_t visit_flags(const execution& with, const command& r, const outcome
   return exptime;
 }
 
-number_meta new_meta(const execution& with, const command& r, const outcome& before) {
+number_meta new_meta(const execution& with, const command& r, const number_outcome& before) {
   return {visit_flags(with, r, before, [](auto...) {}), wanted_cas(r)};
 }
 
@@ -57,43 +57,46 @@ void note(const execution& with, const store::locked& shard, const hashed_key& k
              number.digits().size());
 }
 
-outcome change(execution& with, const command& r, store::locked& shard, const hashed_key& key,
-               const item_view& item, bool up) {
-  if (item.large || item.value.empty()) return refused(reply::not_a_number);
+number_outcome change_found(execution& with, const command& r, store::locked& shard,
+                            const hashed_key& key, const item_view& item, bool up) {
+  if (item.large || item.value.empty()) return refused_with(reply::not_a_number);
   if (r.meta.compare != 0 && item.meta.cas_unique() != r.meta.compare) return status("EX");
-  outcome result{.number = change_number(item, up, r.meta.delta), .exptime = item.meta.exptime};
-  if (!result.number) return refused(reply::not_a_number);
+  number_outcome result{.number = change_number(item, up, r.meta.delta),
+                        .exptime = item.meta.exptime};
+  if (!result.number) return refused_with(reply::not_a_number);
   (up ? with.counts.incr_hits : with.counts.decr_hits).add();
   const auto put = put_number(shard, key, item, *result.number, new_meta(with, r, result));
   note(with, shard, key, up ? "incr" : "decr", put.status, *result.number);
-  if (put.status != store_status::stored) return refused(reply::no_room_for_number);
+  if (put.status != store_status::stored) return refused_with(reply::no_room_for_number);
   with.changed(r, shard);
   result.cas_unique = put.cas_unique;
   return result;
 }
 
-outcome create(execution& with, const command& r, store::locked& shard, const hashed_key& key) {
-  outcome result{.number = changed_number(r.meta.initial), .created = true};
+number_outcome create_number(execution& with, const command& r, store::locked& shard,
+                             const hashed_key& key) {
+  number_outcome result{.number = changed_number(r.meta.initial), .created = true};
   const number_meta meta = new_meta(with, r, result);
   const auto put = shard.put(key, 0, meta.exptime, result.number->digits(), key_mark(r), meta.cas);
   note(with, shard, key, "add", put.status, *result.number);
-  if (put.status != store_status::stored) return refused(reply::no_room_for_item);
+  if (put.status != store_status::stored) return refused_with(reply::no_room_for_item);
   with.changed(r, shard);
   result.cas_unique = put.cas_unique;
   return result;
 }
 
-outcome act(execution& with, const command& r, const hashed_key& key) {
+number_outcome find_or_create(execution& with, const command& r, const hashed_key& key) {
   const bool up = r.meta.mode != 'D' && r.meta.mode != '-';
   auto shard = with.data.lock(key, with.now);
   note_fetch(with, shard, key);
-  if (const auto item = shard.find(key, false)) return change(with, r, shard, key, *item, up);
-  if (r.meta.has('N')) return create(with, r, shard, key);
+  if (const auto item = shard.find(key, false)) return change_found(with, r, shard, key, *item, up);
+  if (r.meta.has('N')) return create_number(with, r, shard, key);
   (up ? with.counts.incr_misses : with.counts.decr_misses).add();
   return status("NF");
 }
 
-void answer(execution& with, const command& r, const hashed_key& key, const outcome& result) {
+void answer(execution& with, const command& r, const hashed_key& key,
+            const number_outcome& result) {
   const std::uint32_t now = unix_seconds(with.now.wall);
   const std::string_view digits = result.number->digits();
   const bool wants_value = r.meta.has('v');
@@ -113,7 +116,7 @@ void answer(execution& with, const command& r, const hashed_key& key, const outc
 
 void meta_arithmetic(execution& with, const command& r) {
   const command_key key(r);
-  const outcome result = act(with, r, key);
+  const number_outcome result = find_or_create(with, r, key);
   if (result.is_status) return answer_status(with, r, key, result.refusal);
   if (!result.refusal.empty()) return with.out.append(result.refusal);
   if (!r.meta.has('q')) answer(with, r, key, result);

@@ -36,7 +36,7 @@ bool spoil(execution& with, const command& r, store::locked& shard, const hashed
 }
 
 // The status; empty: out of memory.
-std::string_view act(execution& with, const command& r, const hashed_key& key) {
+std::string_view carry_out(execution& with, const command& r, const hashed_key& key) {
   auto shard = with.data.lock(key, with.now);
   note_fetch(with, shard, key);
   const auto item = shard.find(key, false);
@@ -61,7 +61,7 @@ std::string_view act(execution& with, const command& r, const hashed_key& key) {
 
 void meta_delete(execution& with, const command& r) {
   const command_key key(r);
-  const std::string_view status = act(with, r, key);
+  const std::string_view status = carry_out(with, r, key);
   if (status.empty()) return with.out.append(reply::no_room_for_number);
   if (status == "HD" && r.meta.has('q')) return;
   answer_status(with, r, key, status);

@@ -17,7 +17,7 @@ using protocol::meta_line;
 namespace {
 
 // What a look makes of an item.
-struct outcome {
+struct shown {
   std::uint32_t exptime;
   std::uint8_t marks;
   bool won = false;
@@ -25,10 +25,10 @@ struct outcome {
 
 // Writes the flags that were asked for and finds out what becomes of the item. A flag sees what the
 // flags before it did: t behind T tells of the new expiry.
-outcome look_at(meta_line& line, const execution& with, const command& r, const item_view& item,
-                bool created) {
+shown look_at(meta_line& line, const execution& with, const command& r, const item_view& item,
+              bool created) {
   const std::uint32_t now = unix_seconds(with.now.wall);
-  outcome result{item.meta.exptime, item.meta.marks};
+  shown result{item.meta.exptime, item.meta.marks};
   const bool told_before = (item.meta.marks & mark::win_sent) != 0;
   protocol::token_cursor words(r.rest);
   for (auto word = words.next(); !word.empty(); word = words.next()) {
@@ -81,14 +81,14 @@ outcome look_at(meta_line& line, const execution& with, const command& r, const 
   return result;
 }
 
-outcome answer_hit(execution& with, const command& r, const item_view& item, bool created) {
+shown answer_hit(execution& with, const command& r, const item_view& item, bool created) {
   const bool known = r.meta.has('C') && item.meta.cas_unique() == r.meta.compare;
   const bool wants_value = r.meta.has('v') && !known;
   const std::size_t copied = wants_value ? item.value.size() + reply::crlf.size() : 0;
   char* const start = with.out.reserve(protocol::meta_line_max + copied).data();
   meta_line line =
       wants_value ? meta_line::value(start, item.value_size()) : meta_line(start, "HD");
-  const outcome result = look_at(line, with, r, item, created);
+  const shown result = look_at(line, with, r, item, created);
   if (wants_value)
     append_block(with.out, start, line.end(), item);
   else
@@ -97,12 +97,12 @@ outcome answer_hit(execution& with, const command& r, const item_view& item, boo
 }
 
 // Nothing was there. False: nor is anything now.
-bool create(execution& with, const command& r, store::locked& shard, const hashed_key& key) {
+bool create_empty(execution& with, const command& r, store::locked& shard, const hashed_key& key) {
   item_view item{.key = key.key, .meta = {.marks = key_mark(r)}, .value = {}};
   item.last_access = unix_seconds(with.now.wall);
   char scratch[protocol::meta_line_max];
   meta_line unsent(scratch, "HD");
-  const outcome becomes = look_at(unsent, with, r, item, true);
+  const shown becomes = look_at(unsent, with, r, item, true);
   const auto put =
       shard.put(key, 0, becomes.exptime, std::string_view(), becomes.marks, wanted_cas(r));
   if (put.status != engine::store_status::stored) return false;
@@ -116,8 +116,8 @@ bool find(execution& with, const command& r, const hashed_key& key) {
   auto shard = with.data.lock(key, with.now);
   note_fetch(with, shard, key);
   const auto item = shard.find(key, !r.meta.has('u'));
-  if (!item) return r.meta.has('N') && create(with, r, shard, key);
-  const outcome becomes = answer_hit(with, r, *item, false);
+  if (!item) return r.meta.has('N') && create_empty(with, r, shard, key);
+  const shown becomes = answer_hit(with, r, *item, false);
   if (becomes.won || r.meta.has('T')) {
     shard.touch(key, becomes.exptime, becomes.marks);
     with.changed(r, shard);

@@ -11,7 +11,6 @@
 
 namespace tandem::service {
 
-using backend::change;
 using backend::expected;
 using backend::lane;
 using engine::item_meta;
@@ -28,7 +27,7 @@ std::uint8_t marks_after(const expected& to, std::string_view reply, std::uint8_
   const std::uint8_t key = to.binary ? mark::binary_key : before & mark::binary_key;
   switch (to.what) {
     case verb::meta_get: {
-      const bool won = backend::happened(change::won, reply);
+      const bool won = backend::happened(backend::change::won, reply);
       return static_cast<std::uint8_t>(before | key | (won ? mark::win_sent : 0));
     }
     case verb::meta_delete:
@@ -69,8 +68,9 @@ bool sidecar::record(expected& to, std::string_view key, std::string_view reply,
     return done && marked({index_.shard_count(), state});
   }
   // Without an answer it may have happened.
-  const change what = to.reply.what;
-  const bool unknown = reply.empty() && (what == change::stored || what == change::removed);
+  const backend::change what = to.reply.what;
+  const bool unknown =
+      reply.empty() && (what == backend::change::stored || what == backend::change::removed);
   if (!unknown && !backend::happened(what, reply)) return false;
   if (lanes_.flushes() != 0) {
     const std::lock_guard guard(mutex_);
@@ -78,7 +78,7 @@ bool sidecar::record(expected& to, std::string_view key, std::string_view reply,
   }
   const hashed_key k(key, to.hash);
   auto shard = index_.lock(k, now);
-  if (what == change::removed && !unknown) {
+  if (what == backend::change::removed && !unknown) {
     shard.remove(k);
     return marked(shard.ticket());
   }

@@ -39,7 +39,7 @@ enum class storing : std::uint8_t {
   no_room,
   joins
 };
-struct outcome {
+struct store_outcome {
   storing what = storing::stored;
   std::uint64_t cas_unique = 0;  // when stored
   std::size_t size = 0;          // of the value, when an append or prepend changed it
@@ -160,7 +160,7 @@ store::locked::put_result join(store::locked& shard, const hashed_key& key, cons
   return put(shard, key, a, {{}, std::move(joined)});
 }
 
-outcome refused(execution& with, store_status status) {
+store_outcome refused_by(execution& with, store_status status) {
   const bool too_large = status == store_status::too_large;
   (too_large ? with.counts.store_too_large : with.counts.store_no_memory).add();
   return {too_large ? storing::too_large : storing::no_room};
@@ -168,25 +168,25 @@ outcome refused(execution& with, store_status status) {
 
 // There is no place for the new value, or not enough of it. What a set would have replaced is
 // removed, and what any ms names, as memcached does.
-outcome give_up(execution& with, store::locked& shard, const hashed_key& key, const request& r,
-                store_status status) {
+store_outcome give_up(execution& with, store::locked& shard, const hashed_key& key,
+                      const request& r, store_status status) {
   if (r.what == verb::set || r.what == verb::meta_set) {
     shard.remove(key);
     with.mutated = true;  // the answer is an error already: it waits for nothing
   }
-  return refused(with, status);
+  return refused_by(with, status);
 }
 
-outcome store_new(execution& with, store::locked& shard, const hashed_key& key, const request& r,
-                  const attributes& a, const block& value) {
+store_outcome store_new(execution& with, store::locked& shard, const hashed_key& key,
+                        const request& r, const attributes& a, const block& value) {
   const auto stored = put(shard, key, a, value);
   if (stored.status != store_status::stored) return give_up(with, shard, key, r, stored.status);
   with.changed(r, shard);
   return {storing::stored, stored.cas_unique};
 }
 
-outcome store_joined(execution& with, store::locked& shard, const hashed_key& key, const request& r,
-                     const block& value, const joined_ahead* ahead) {
+store_outcome store_joined(execution& with, store::locked& shard, const hashed_key& key,
+                           const request& r, const block& value, const joined_ahead* ahead) {
   const bool at_end = condition_of(r) == verb::append;
   attributes a = attributes_of(with, r);
   const auto item = shard.find(key, false);
@@ -209,8 +209,8 @@ outcome store_joined(execution& with, store::locked& shard, const hashed_key& ke
   return {storing::stored, stored.cas_unique, size};
 }
 
-outcome compare_and_store(execution& with, store::locked& shard, const hashed_key& key,
-                          const request& r, const block& value) {
+store_outcome compare_and_store(execution& with, store::locked& shard, const hashed_key& key,
+                                const request& r, const block& value) {
   const auto item = shard.find(key, false);
   if (!item) {
     with.counts.cas_misses.add();
@@ -231,8 +231,8 @@ outcome compare_and_store(execution& with, store::locked& shard, const hashed_ke
   return store_new(with, shard, key, r, a, value);
 }
 
-outcome store_if_allowed(execution& with, store::locked& shard, const hashed_key& key,
-                         const command& r, const block& value, const joined_ahead* ahead) {
+store_outcome store_if_allowed(execution& with, store::locked& shard, const hashed_key& key,
+                               const command& r, const block& value, const joined_ahead* ahead) {
   switch (condition_of(r)) {
     case verb::set:
       break;
@@ -279,7 +279,8 @@ words words_for(storing what) {
 }
 
 // ms: its status and the flags that were asked for.
-void answer_meta(execution& with, const request& r, const hashed_key& key, const outcome& result) {
+void answer_meta(execution& with, const request& r, const hashed_key& key,
+                 const store_outcome& result) {
   const std::string_view status = words_for(result.what).meta;
   char* const start = with.out.reserve(protocol::meta_line_max).data();
   protocol::meta_line line(start, status);
@@ -293,11 +294,11 @@ void answer_meta(execution& with, const request& r, const hashed_key& key, const
 }
 
 // Under the lock. `ahead` null: a large join is not made yet.
-outcome store_once(execution& with, const command& r, const hashed_key& key, const block& value,
-                   const joined_ahead* ahead) {
+store_outcome store_once(execution& with, const command& r, const hashed_key& key,
+                         const block& value, const joined_ahead* ahead) {
   auto shard = with.data.lock(key, with.now);
   if (ahead == nullptr) note_fetch(with, shard, key);
-  const outcome result = store_if_allowed(with, shard, key, r, value, ahead);
+  const store_outcome result = store_if_allowed(with, shard, key, r, value, ahead);
   if (result.what != storing::joins)
     note_store(with, shard, key, protocol::word_of(condition_of(r)), words_for(result.what).classic,
                r.value_bytes);
@@ -309,7 +310,7 @@ void store_and_answer(execution& with, const command& r, const block& value) {
   const bool is_meta = r.what == verb::meta_set;
   with.counts.cmd_set.add();
   if (!is_meta && with.host.prefixes().enabled()) with.host.prefixes().record_set(r.key);
-  outcome result = store_once(with, r, key, value, nullptr);
+  store_outcome result = store_once(with, r, key, value, nullptr);
   if (result.what == storing::joins) {
     const joined_ahead ahead = join_ahead(with, key, value, condition_of(r) == verb::append);
     result = store_once(with, r, key, value, &ahead);

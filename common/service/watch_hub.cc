@@ -9,11 +9,11 @@ namespace tandem::service {
 namespace {
 
 // ts=SECONDS.MICROSECONDS gid=NUMBER TEXT; the text is a watch_line's.
-constexpr std::size_t line_bytes_max = 1024 + 64;
+constexpr std::size_t watched_bytes_max = 1024 + 64;
 // Room for a `skipped=N` before a line.
 constexpr std::size_t skipped_bytes_max = 32;
 
-std::string_view complete(std::array<char, line_bytes_max>& line, wall_time when,
+std::string_view complete(std::array<char, watched_bytes_max>& line, wall_time when,
                           std::uint64_t number, std::string_view what) {
   const auto microseconds = when.time_since_epoch().count();
   const int length = std::snprintf(line.data(), line.size(), "ts=%lld.%06lld gid=%llu %.*s\n",
@@ -77,7 +77,7 @@ void watch_hub::remove(const watcher& which) {
 }
 
 void watch_hub::publish(unsigned kind, wall_time when, std::string_view what) {
-  std::array<char, line_bytes_max> text;
+  std::array<char, watched_bytes_max> text;
   const std::lock_guard guard(mutex_);
   const std::string_view line = complete(text, when, ++last_number_, what);
   ++counts_.published;

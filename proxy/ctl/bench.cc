@@ -22,7 +22,6 @@ using proxy::error_code;
 using clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds progress_interval{250};
-constexpr unsigned bar_width = 30;
 
 struct figures {
   latency_buckets latencies;

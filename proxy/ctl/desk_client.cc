@@ -6,19 +6,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <system_error>
 
 #include "proxy/ctl/server_socket.h"
+#include "proxy/ctl/text.h"
 
 namespace tandem::ctl {
-
-namespace {
-
-std::string message_of(int code) {
-  return std::generic_category().message(code);
-}
-
-}  // namespace
 
 desk_client::~desk_client() {
   close();

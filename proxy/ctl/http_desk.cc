@@ -16,10 +16,10 @@
 #include <cerrno>
 #include <fstream>
 #include <memory>
-#include <system_error>
 
 #include "config/text.h"
 #include "proxy/ctl/server_socket.h"
+#include "proxy/ctl/text.h"
 
 namespace tandem::ctl {
 
@@ -60,11 +60,7 @@ constexpr std::array pages = {
     page{"alone on", "POST", "/alone?on"},
     page{"alone off", "POST", "/alone?off"},
 };
-constexpr std::string_view check = "check ", events = "events ", lag = "lag<";
-
-std::string message_of(int code) {
-  return std::generic_category().message(code);
-}
+constexpr std::string_view check_word = "check ", events_word = "events ", lag = "lag<";
 
 // What is asked of a node is a word; anything else must not become another request.
 bool is_plain(std::string_view text) {
@@ -252,10 +248,10 @@ std::string parse_url(std::string_view text, node_url& out) {
 desk_request request_of(std::string_view command) {
   for (const page& each : pages)
     if (each.command == command) return {each.method, std::string(each.target)};
-  if (command.starts_with(events) && is_plain(command.substr(events.size())))
-    return {"GET", "/events?after=" + std::string(command.substr(events.size()))};
-  if (!command.starts_with(check)) return {};
-  const std::string_view question = command.substr(check.size());
+  if (command.starts_with(events_word) && is_plain(command.substr(events_word.size())))
+    return {"GET", "/events?after=" + std::string(command.substr(events_word.size()))};
+  if (!command.starts_with(check_word)) return {};
+  const std::string_view question = command.substr(check_word.size());
   if (question.starts_with(lag) && is_plain(question.substr(lag.size())))
     return {"GET", "/lag?below=" + std::string(question.substr(lag.size()))};
   if (is_plain(question)) return {"GET", "/" + std::string(question)};
@@ -265,7 +261,7 @@ desk_request request_of(std::string_view command) {
 desk_answer answer_of(std::string_view command, unsigned status, std::string_view body) {
   using enum desk_answer::result;
   const bool good = status == status_ok;
-  if (good && (command == "report" || command == "metrics" || command.starts_with(events)))
+  if (good && (command == "report" || command == "metrics" || command.starts_with(events_word)))
     return {done, lines_of(body), {}};
   boost::system::error_code ec;
   const json::value parsed = json::parse(body, ec);
@@ -274,7 +270,7 @@ desk_answer answer_of(std::string_view command, unsigned status, std::string_vie
     const json::value* const found = told == nullptr ? nullptr : told->if_contains(name);
     return found != nullptr && found->is_string() ? std::string(found->get_string()) : "";
   };
-  if (told != nullptr && command.starts_with(check) && (good || status == status_no))
+  if (told != nullptr && command.starts_with(check_word) && (good || status == status_no))
     return {done, {(good ? "yes: " : "no: ") + text("why")}, {}};
   if (told != nullptr && good) return {done, lines_of(text("answer")), {}};
   const std::string why = text("error");

@@ -22,10 +22,8 @@ namespace {
 namespace json = boost::json;
 using std::chrono::seconds;
 
-constexpr seconds short_limit{10};
 constexpr seconds audit_limit{3600};
 constexpr std::chrono::milliseconds look_interval{250};
-constexpr unsigned bar_width = 30;
 
 void sleep_for(double how_long) {
   std::this_thread::sleep_for(std::chrono::duration<double>(how_long));

@@ -17,6 +17,8 @@ struct desk_answer {
   std::string error;               // else: why
 };
 
+constexpr std::chrono::seconds short_limit{10};  // for what is answered at once
+
 // Blocks. One thread.
 class node_desk {
  public:

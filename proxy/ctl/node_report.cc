@@ -15,7 +15,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::chrono::seconds report_limit{5};
-constexpr unsigned label_width = 13, bar_width = 24;
+constexpr unsigned label_width = 13, ratio_width = 24;
 
 void add(std::string& to, const char* label, const std::string& what) {
   std::string name(label);
@@ -40,7 +40,7 @@ std::string sync_text(const node_report& node) {
   const double permille = node.number("/replication/sync_permille");
   if (node.text("/replication/link") != "up") return "";
   if (node.is("/replication/peer_in_sync")) return "the peer has everything";
-  return bar(permille / 1000, bar_width) + ", " +
+  return bar(permille / 1000, ratio_width) + ", " +
          human_bytes(node.number("/replication/sync_bytes_per_s")) + "/s, " +
          human_seconds(node.number("/replication/sync_seconds_left")) + " left";
 }
@@ -104,7 +104,7 @@ std::string status_text(const node_report& node) {
   }
   add(to, "commands", commands_text(node));
   add(to, "memory",
-      bar(node.number("/memory/used_bytes") / node.number("/memory/limit_bytes"), bar_width) +
+      bar(node.number("/memory/used_bytes") / node.number("/memory/limit_bytes"), ratio_width) +
           " of " + human_bytes(node.number("/memory/limit_bytes")) + ", " +
           human_count(node.number("/cache/items")) + " items, " +
           human_count(node.number("/cache/evictions")) + " evicted");

@@ -26,7 +26,6 @@ namespace {
 using std::chrono::seconds;
 
 constexpr seconds change_limit{660};  // a switchover may take handover_timeout, 10 min at most
-constexpr seconds short_limit{10};
 
 int misuse(const std::string& what) {
   std::fprintf(stderr, "memtandemctl: %s\n", what.c_str());

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 #include <ctime>
+#include <system_error>
 
 namespace tandem::ctl {
 
@@ -96,6 +97,10 @@ void progress_line::show(const std::string& text) {
 void progress_line::finish() {
   if (drawn_) std::printf("\n");
   drawn_ = false;
+}
+
+std::string message_of(int error_code) {
+  return std::generic_category().message(error_code);
 }
 
 }  // namespace tandem::ctl

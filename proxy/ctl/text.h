@@ -11,10 +11,12 @@ namespace tandem::ctl {
 std::string human_bytes(double bytes);      // "1.5 MiB"
 std::string human_count(double count);      // "12.3k"
 std::string human_seconds(double seconds);  // "3 min 20 s"
+constexpr unsigned bar_width = 30;          // of progress
 // "[=====>    ]  52 %", `width` characters between the brackets.
 std::string bar(double ratio, unsigned width);
 // "2026-11-26 12:53:25", local time.
 std::string clock_text(double unix_seconds);
+std::string message_of(int error_code);  // of errno
 // Without what would move a terminal's cursor or colours.
 std::string harmless(std::string_view text);
 
