@@ -79,6 +79,9 @@ fi
 passed=0 failed=0 skipped=0
 failures=()
 started=$SECONDS
+declare -A behind_pids=()
+last_behind=
+trap leave_nothing EXIT
 
 say() { printf '\n== %s (%d:%02d)\n' "$*" $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)); }
 
@@ -110,15 +113,51 @@ check() {
   fi
 }
 
-# build NAME "TARGETS" CMAKE-ARGUMENT...: configures build-NAME and builds these targets of it. A build
-# that fails ends the run.
-build() {
+# behind NAME COMMAND...: runs this behind all that runs in front, after what was put there before.
+# Tests wait a lot: it takes what they leave of the processors.
+behind() {
+  local name=$1 before=$last_behind
+  shift
+  set -m  # a process group of its own, for leave_nothing
+  (
+    renice -n 19 -p "$BASHPID" >/dev/null
+    if [[ -n $before ]]; then tail --pid="$before" -f /dev/null; fi
+    "$@"
+  ) </dev/null >"$build_root/$name.log" 2>&1 &
+  set +m
+  last_behind=$!
+  behind_pids[$name]=$!
+}
+
+# ended NAME: waits for what runs behind, shows what it said, and has its status.
+ended() {
+  local status=0
+  wait "${behind_pids[$1]}" || status=$?
+  unset "behind_pids[$1]"
+  cat "$build_root/$1.log"
+  return "$status"
+}
+
+leave_nothing() {
+  local pid
+  for pid in "${behind_pids[@]}"; do kill -- "-$pid" 2>/dev/null || true; done
+}
+
+# compile NAME "TARGETS" CMAKE-ARGUMENT...: configures build-NAME and builds these targets of it.
+compile() {
   local name=$1 targets
   read -r -a targets <<<"$2"
   shift 2
+  cmake -S "$here" -B "$build_root/build-$name" -G Ninja "$@" &&
+    cmake --build "$build_root/build-$name" --parallel "$jobs" --target "${targets[@]}"
+}
+
+# build NAME COMMAND...: a build that fails ends the run.
+build() {
+  local name=$1
+  shift
   say "building $name"
-  if ! cmake -S "$here" -B "$build_root/build-$name" -G Ninja "$@" ||
-    ! cmake --build "$build_root/build-$name" --parallel "$jobs" --target "${targets[@]}"; then
+  if ! "$@"; then
     failed=$((failed + 1))
     failures+=("the build of $name")
     finish || exit 1
@@ -154,14 +193,33 @@ run_tests() {
 
 sources() { git -C "$here" ls-files --cached --others --exclude-standard -- "$@"; }
 
-# tidy FOLDER...: clang-tidy on the sources of these folders. The analyzer, which takes a large
-# part of its time, runs with --lint.
-tidy() {
-  local checks=()
-  [[ $lint_only -eq 1 ]] || checks=(--checks=-clang-analyzer-*)
-  (cd "$here" && sources "${@/%//*.cc}" |
-    xargs -P "$jobs" -n 1 clang-tidy --quiet "${checks[@]}" -p "$build_root/build-release" \
-      --extra-arg=-Wno-unknown-warning-option)
+# together FOLDER: a file that includes the sources of this folder; its name.
+together() {
+  local file=$build_root/build-release/tidy/${1//\//_}.cc
+  mkdir -p "${file%/*}"
+  sources "$1/*.cc" | sed 's|.*|#include "&"  // NOLINT(bugprone-suspicious-include)|' >"$file"
+  echo "$file"
+}
+
+# tidy_each FOLDER...: clang-tidy on each source of these folders.
+tidy_each() {
+  sources "${@/%//*.cc}" | xargs -P "$jobs" -n 1 clang-tidy --quiet \
+    -p "$build_root/build-release" --extra-arg=-Wno-unknown-warning-option
+}
+
+# tidy_together FOLDER...: clang-tidy on the sources of these folders, those of a folder at once: it
+# spends nearly all its time in headers. What looks at the named file only is looked for in each.
+# Without the analyzer, which takes minutes.
+tidy_together() {
+  local folder flags=(-std=c++20 -I. '-DMEMTANDEM_VERSION=""') status=0
+  for folder in "$@"; do together "$folder"; done |
+    xargs -P "$jobs" -I FILE clang-tidy --quiet --config-file=.clang-tidy \
+      --checks=-clang-analyzer-* --header-filter='(common|config|proxy)/.*' FILE -- "${flags[@]}" ||
+    status=1
+  sources "${@/%//*.cc}" | xargs grep -lE '^ *using [a-z_:]+::[a-z_]+;' |
+    xargs -P "$jobs" -I FILE clang-tidy --quiet --checks=-*,misc-unused-using-decls FILE \
+      -- "${flags[@]}" || status=1
+  return "$status"
 }
 
 format() { (cd "$here" && sources '*.cc' '*.h' | xargs clang-format --dry-run -Werror); }
@@ -171,23 +229,15 @@ python() {
     xargs python3 -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]')
 }
 
-# lint FOLDER...: all source checks, with clang-tidy on these folders.
-lint() {
+# headers TARGET...: whether they can be included alone.
+headers() { cmake --build "$build_root/build-release" --parallel "$jobs" --target "$@"; }
+
+quick_checks() {
   say "checking the sources"
-  local headers=(all_verify_interface_header_sets) folder
-  if [[ $lint_only -eq 0 ]]; then
-    headers=()
-    for folder in "$here"/common/*/ config; do
-      headers+=("tandem_$(basename "$folder")_verify_interface_header_sets")
-    done
-  fi
   check clang-format format
   check layers python3 "$here/tests/layers.py" --self-test
   check shellcheck scripts
   check python python
-  check "headers stand alone" cmake --build "$build_root/build-release" --parallel "$jobs" \
-    --target "${headers[@]}"
-  check "clang-tidy on $*" tidy "$@"
 }
 
 finish() {
@@ -206,11 +256,16 @@ main() {
   if [[ $install -eq 1 ]]; then install_packages; fi
   export CTEST_OUTPUT_ON_FAILURE=1
 
-  build release all -DCMAKE_BUILD_TYPE=Release -DMEMTANDEM_SIM_SEEDS="$sim_seeds" \
+  build_root=$(cd "$build_root" && pwd)
+  cd "$here"
+
+  build release compile release all -DCMAKE_BUILD_TYPE=Release -DMEMTANDEM_SIM_SEEDS="$sim_seeds" \
     -DMEMTANDEM_FUZZ_SECONDS="$fuzz_seconds" -DMEMTANDEM_SOAK_ROUNDS="$soak_rounds" \
     -DMEMTANDEM_BENCH="$bench" -DMEMTANDEM_TOOLS="$tools"
   if [[ $lint_only -eq 1 ]]; then
-    lint common config proxy tests
+    quick_checks
+    check "headers stand alone" headers all_verify_interface_header_sets
+    check "clang-tidy" tidy_each common config proxy tests
     finish
     return
   fi
@@ -219,19 +274,33 @@ main() {
     finish
     return
   fi
-
-  # The loops of proxy/ are looked at by --lint, they take minutes.
-  lint common config
+  quick_checks
 
   local sanitized=(-DCMAKE_BUILD_TYPE=RelWithDebInfo "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1")
-  build asan all "${sanitized[@]}" -DMEMTANDEM_SANITIZE=address,undefined -DMEMTANDEM_SIM_SEEDS=60 \
-    -DMEMTANDEM_FUZZ_SECONDS="$fuzz_seconds" -DMEMTANDEM_SOAK_ROUNDS=3
+  build asan compile asan all "${sanitized[@]}" -DMEMTANDEM_SANITIZE=address,undefined \
+    -DMEMTANDEM_SIM_SEEDS=60 -DMEMTANDEM_FUZZ_SECONDS="$fuzz_seconds" -DMEMTANDEM_SOAK_ROUNDS=3
+
+  # Behind tests of sanitized builds, whose deadlines are wide; those of the plain build run alone.
+  behind tsan compile tsan "memtandem tandem_unit tandem_load" "${sanitized[@]}" \
+    -DMEMTANDEM_SANITIZE=thread -DMEMTANDEM_SIM_SEEDS=10 -DMEMTANDEM_FUZZ_SECONDS=1 \
+    -DMEMTANDEM_SOAK_ROUNDS=3
+  # The loops of proxy/ are looked at by --lint, they take minutes.
+  local folders=(config) verify=() folder
+  for folder in common/*/; do folders+=("${folder%/}"); done
+  for folder in "${folders[@]}"; do
+    verify+=("tandem_${folder##*/}_verify_interface_header_sets")
+  done
+  behind headers headers "${verify[@]}"
+  behind tidy tidy_together "${folders[@]}"
+
   # What runs other tests once more, in other company, does so in the plain build.
   run_tests asan --exclude-regex '^integration.stock_behind_all'
-  build tsan "memtandem tandem_unit tandem_load" "${sanitized[@]}" -DMEMTANDEM_SANITIZE=thread -DMEMTANDEM_SIM_SEEDS=10 \
-    -DMEMTANDEM_FUZZ_SECONDS=1 -DMEMTANDEM_SOAK_ROUNDS=3
+  build tsan ended tsan
   # Without those of one thread each, and the two that take a minute here: what they run, others do.
   run_tests tsan --exclude-regex '^(fuzz|sim|interop.edge_cases|interop.stock_edge_cases|integration.ctl|integration.stock_behind_all|integration.stock_copy)'
+  say "what was checked meanwhile"
+  check "headers stand alone" ended headers
+  check "clang-tidy on common and config" ended tidy
   finish
 }
 
