@@ -22,7 +22,7 @@ position from_mark(const YAML::Mark& mark) {
 }
 
 // Thrown out of the event handler, whose interface has no other way to stop the parser.
-struct refused_here {
+struct refusal {
   yaml_error error;
 };
 
@@ -38,7 +38,7 @@ class tree_builder final : public YAML::EventHandler {
     add(yaml_node::shape::null, mark, "");
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
-    throw refused_here{{from_mark(mark), "aliases are not accepted: write the value out"}};
+    throw refusal{{from_mark(mark), "aliases are not accepted: write the value out"}};
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
                 const std::string& text) override {
@@ -60,7 +60,7 @@ class tree_builder final : public YAML::EventHandler {
  private:
   void open(yaml_node::shape what, const YAML::Mark& mark, const std::string& tag) {
     check_tag(mark, tag);
-    if (open_.size() >= yaml_depth_max) throw refused_here{{from_mark(mark), "nested too deeply"}};
+    if (open_.size() >= yaml_depth_max) throw refusal{{from_mark(mark), "nested too deeply"}};
     open_.push_back({.what = what, .at = from_mark(mark), .text = {}, .children = {}});
   }
   void close() {
@@ -81,7 +81,7 @@ class tree_builder final : public YAML::EventHandler {
   // "?" stands for no tag, "!" for a quotation.
   static void check_tag(const YAML::Mark& mark, const std::string& tag) {
     if (!tag.empty() && tag != "?" && tag != "!")
-      throw refused_here{{from_mark(mark), "tags are not accepted"}};
+      throw refusal{{from_mark(mark), "tags are not accepted"}};
   }
 
   // yaml-cpp ends an unclosed quotation silently with the file, swallowing the keys in between.
@@ -90,7 +90,7 @@ class tree_builder final : public YAML::EventHandler {
         at.line <= lines_.size() ? lines_[at.line - 1] : std::string_view{};
     std::size_t i = at.column - 1;
     if (i >= line.size() || (line[i] != '"' && line[i] != '\''))
-      throw refused_here{{at, "a text must stand on one line, plain or in quotes"}};
+      throw refusal{{at, "a text must stand on one line, plain or in quotes"}};
     const char quote = line[i];
     for (++i; i < line.size(); ++i) {
       if (quote == '"' && line[i] == '\\')
@@ -100,7 +100,7 @@ class tree_builder final : public YAML::EventHandler {
       else if (line[i] == quote)
         return;
     }
-    throw refused_here{{at, "the quotation is not closed on its line"}};
+    throw refusal{{at, "the quotation is not closed on its line"}};
   }
 
   const std::vector<std::string_view>& lines_;
@@ -179,7 +179,7 @@ yaml_document parse_yaml(std::string_view text) {
     tree_builder next(lines);
     if (parser.HandleNextDocument(next))
       result.errors.push_back({next.take().at, "a second document: one is read"});
-  } catch (const refused_here& e) {
+  } catch (const refusal& e) {
     result.errors.push_back(e.error);
   } catch (const YAML::Exception& e) {
     result.errors.push_back({from_mark(e.mark), explained(e.msg)});
