@@ -123,7 +123,7 @@ behind() {
     renice -n 19 -p "$BASHPID" >/dev/null
     if [[ -n $before ]]; then tail --pid="$before" -f /dev/null; fi
     "$@"
-  ) </dev/null >"$build_root/$name.log" 2>&1 &
+  ) </dev/null >"$build_root/build-release/$name.log" 2>&1 &
   set +m
   last_behind=$!
   behind_pids[$name]=$!
@@ -134,7 +134,7 @@ ended() {
   local status=0
   wait "${behind_pids[$1]}" || status=$?
   unset "behind_pids[$1]"
-  cat "$build_root/$1.log"
+  cat "$build_root/build-release/$1.log"
   return "$status"
 }
 
